@@ -1,0 +1,1 @@
+//! A stateful stand-in for Stripe that speaks HTTP and signs webhooks.
