@@ -1,0 +1,362 @@
+//! One small query builder over two databases.
+//!
+//! A [`Query`] is one SQL text with `$1` placeholders, bound once, run on SQLite or PostgreSQL. A part of the text in
+//! braces, `{(?, ?)}` or `{?}`, is repeated for every row of a batch. This module knows nothing of what it stores.
+//! Invariant: SQLite is written through one connection only, under `BEGIN IMMEDIATE`.
+
+use std::collections::HashMap;
+use std::str::FromStr;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::time::Duration;
+
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgPoolOptions, PgRow};
+use sqlx::sqlite::{
+    SqliteArguments, SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow,
+    SqliteSynchronous,
+};
+use sqlx::{Arguments, AssertSqlSafe, Encode, FromRow, PgPool, Postgres, Sqlite, SqlitePool, Transaction, Type};
+
+/// Connections that only read, on SQLite.
+const SQLITE_READERS: u32 = 4;
+/// Connections to PostgreSQL.
+const PG_CONNECTIONS: u32 = 12;
+/// How long to wait for a connection, or for SQLite's write lock held by another process.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Batches are cut into runs of these sizes, so that few distinct texts are ever prepared.
+const RUNS: [usize; 4] = [64, 16, 4, 1];
+
+/// Why a call to the database failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The address of the database cannot be used.
+    #[error("the database address is wrong: {0}")]
+    Address(String),
+    /// The database refused, or could not be reached.
+    #[error("database: {0}")]
+    Database(#[from] sqlx::Error),
+    /// A migration failed, or the schema is newer than this program.
+    #[error("migration: {0}")]
+    Migrate(#[from] sqlx::migrate::MigrateError),
+    /// A value in the database is not what this program writes.
+    #[error("unreadable {what} in the database")]
+    Corrupt {
+        /// The table and column.
+        what: &'static str,
+    },
+    /// The lease under which the work was done has passed to another worker.
+    #[error("the lease was lost")]
+    LeaseLost,
+}
+
+/// What can be bound to a placeholder on both databases.
+pub trait Bind: for<'q> Encode<'q, Sqlite> + Type<Sqlite> + for<'q> Encode<'q, Postgres> + Type<Postgres> + Send {}
+impl<T> Bind for T where T: for<'q> Encode<'q, Sqlite> + Type<Sqlite> + for<'q> Encode<'q, Postgres> + Type<Postgres> + Send
+{}
+
+/// What can be read from a row of both databases.
+pub trait Row: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin {}
+impl<T> Row for T where T: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin {}
+
+/// The pools of one database.
+#[derive(Clone, Debug)]
+pub enum Db {
+    /// The embedded default: many readers, one writer.
+    Sqlite { read: SqlitePool, write: SqlitePool },
+    /// A server.
+    Pg(PgPool),
+}
+
+/// An open transaction. Dropped without [`Tx::commit`], it is rolled back.
+pub enum Tx {
+    Sqlite(Transaction<'static, Sqlite>),
+    Pg(Transaction<'static, Postgres>),
+}
+
+impl Db {
+    /// Opens the database that `url` names, `sqlite://PATH` or `postgres://…`, making the SQLite file if missing.
+    pub async fn open(url: &str) -> Result<Self, StoreError> {
+        if url.starts_with("sqlite:") {
+            Self::open_sqlite(url).await
+        } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
+            let options = PgConnectOptions::from_str(url).map_err(|e| StoreError::Address(e.to_string()))?;
+            let pool = PgPoolOptions::new().max_connections(PG_CONNECTIONS).acquire_timeout(PATIENCE);
+            Ok(Self::Pg(pool.connect_with(options).await?))
+        } else {
+            Err(StoreError::Address("expected sqlite://PATH or postgres://…".to_owned()))
+        }
+    }
+
+    async fn open_sqlite(url: &str) -> Result<Self, StoreError> {
+        let options = SqliteConnectOptions::from_str(url)
+            .map_err(|e| StoreError::Address(e.to_string()))?
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Full)
+            .auto_vacuum(SqliteAutoVacuum::Incremental)
+            .foreign_keys(true)
+            .busy_timeout(PATIENCE)
+            .pragma("secure_delete", "ON");
+        let pool = || SqlitePoolOptions::new().acquire_timeout(PATIENCE).idle_timeout(None).max_lifetime(None);
+        let write = pool().max_connections(1).connect_with(options.clone()).await?;
+        let read = pool().max_connections(SQLITE_READERS).connect_with(options.pragma("query_only", "ON")).await?;
+        Ok(Self::Sqlite { read, write })
+    }
+
+    /// A query that changes nothing.
+    pub fn read(&self, sql: &'static str) -> Query<'_> {
+        match self {
+            Self::Sqlite { read, .. } => Query::new(Target::SqlitePool(read), Text::Static(sql)),
+            Self::Pg(pool) => Query::new(Target::PgPool(pool), Text::Static(sql)),
+        }
+    }
+
+    /// One statement in a transaction of its own.
+    pub fn write(&self, sql: &'static str) -> Query<'_> {
+        match self {
+            Self::Sqlite { write, .. } => Query::new(Target::SqlitePool(write), Text::Static(sql)),
+            Self::Pg(pool) => Query::new(Target::PgPool(pool), Text::Static(sql)),
+        }
+    }
+
+    /// Begins a transaction that will write.
+    pub async fn begin(&self) -> Result<Tx, StoreError> {
+        Ok(match self {
+            Self::Sqlite { write, .. } => Tx::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?),
+            Self::Pg(pool) => Tx::Pg(pool.begin().await?),
+        })
+    }
+
+    /// Closes all connections; on SQLite the last one out folds the WAL into the file.
+    pub async fn close(&self) {
+        match self {
+            Self::Sqlite { read, write } => {
+                read.close().await;
+                write.close().await;
+            }
+            Self::Pg(pool) => pool.close().await,
+        }
+    }
+}
+
+impl Tx {
+    /// A query inside this transaction.
+    pub fn query(&mut self, sql: &'static str) -> Query<'_> {
+        self.text(Text::Static(sql))
+    }
+
+    fn text(&mut self, sql: Text) -> Query<'_> {
+        match self {
+            Self::Sqlite(tx) => Query::new(Target::Sqlite(tx), sql),
+            Self::Pg(tx) => Query::new(Target::Pg(tx), sql),
+        }
+    }
+
+    /// Runs `sql` once for up to 64 rows at a time: its part in braces is repeated per row and `bind` binds a row's
+    /// values in order. Returns the rows affected.
+    pub async fn batch<T>(
+        &mut self,
+        sql: &'static str,
+        items: &[T],
+        bind: impl for<'c> Fn(Query<'c>, &T) -> Query<'c>,
+    ) -> Result<u64, StoreError> {
+        let mut affected = 0;
+        let mut rest = items;
+        while !rest.is_empty() {
+            let run = RUNS.into_iter().find(|run| *run <= rest.len()).unwrap_or(1);
+            let (now, later) = rest.split_at(run);
+            rest = later;
+            affected += now.iter().fold(self.text(repeated(sql, run)), &bind).run().await?;
+        }
+        Ok(affected)
+    }
+
+    /// All rows of a query whose `{?}` stands for a list of keys. Every key is looked up at most once.
+    pub async fn list<T: Row>(&mut self, sql: &'static str, keys: &[String]) -> Result<Vec<T>, StoreError> {
+        let mut found = Vec::new();
+        for chunk in keys.chunks(RUNS[0]) {
+            // Filled up with its last key, so that only a few lengths are ever prepared.
+            let run = RUNS.into_iter().rev().find(|run| *run >= chunk.len()).unwrap_or(RUNS[0]);
+            let mut query = self.text(repeated(sql, run));
+            for n in 0..run {
+                query = query.bind(chunk[n.min(chunk.len() - 1)].clone());
+            }
+            found.extend(query.all().await?);
+        }
+        Ok(found)
+    }
+
+    /// Makes everything done in this transaction lasting.
+    pub async fn commit(self) -> Result<(), StoreError> {
+        Ok(match self {
+            Self::Sqlite(tx) => tx.commit().await?,
+            Self::Pg(tx) => tx.commit().await?,
+        })
+    }
+
+    /// Undoes everything done in this transaction, at once rather than when the connection is next used.
+    pub async fn rollback(self) -> Result<(), StoreError> {
+        Ok(match self {
+            Self::Sqlite(tx) => tx.rollback().await?,
+            Self::Pg(tx) => tx.rollback().await?,
+        })
+    }
+}
+
+/// `sql` with its part in braces written out `rows` times and its `?` numbered. Texts are built once.
+fn repeated(sql: &'static str, rows: usize) -> Text {
+    static TEXTS: LazyLock<Mutex<HashMap<(&'static str, usize), Arc<str>>>> = LazyLock::new(Mutex::default);
+    let mut texts = TEXTS.lock().unwrap_or_else(PoisonError::into_inner);
+    Text::Built(Arc::clone(texts.entry((sql, rows)).or_insert_with(|| expand(sql, rows).into())))
+}
+
+/// See [`repeated`]. Placeholders after the braces are written `?` too and numbered on.
+pub(super) fn expand(sql: &str, rows: usize) -> String {
+    let (before, rest) = sql.split_once('{').unwrap_or((sql, "}"));
+    let (row, after) = rest.split_once('}').unwrap_or((rest, ""));
+    let mut text = String::with_capacity(sql.len() + rows * row.len());
+    text.push_str(before);
+    for n in 0..rows {
+        if n > 0 {
+            text.push_str(", ");
+        }
+        text.push_str(row);
+    }
+    text.push_str(after);
+    let mut numbered = String::with_capacity(text.len() + rows * 4);
+    let mut next = 1;
+    for piece in text.split_inclusive('?') {
+        match piece.strip_suffix('?') {
+            Some(piece) => {
+                numbered.push_str(piece);
+                numbered.push_str(&format!("${next}"));
+                next += 1;
+            }
+            None => numbered.push_str(piece),
+        }
+    }
+    numbered
+}
+
+#[derive(Clone)]
+enum Text {
+    Static(&'static str),
+    Built(Arc<str>),
+}
+
+enum Target<'c> {
+    SqlitePool(&'c SqlitePool),
+    PgPool(&'c PgPool),
+    Sqlite(&'c mut Transaction<'static, Sqlite>),
+    Pg(&'c mut Transaction<'static, Postgres>),
+}
+
+enum Args {
+    Sqlite(SqliteArguments),
+    Pg(PgArguments),
+}
+
+/// One statement and its values.
+pub struct Query<'c> {
+    target: Target<'c>,
+    sql: Text,
+    args: Args,
+    broken: Option<sqlx::error::BoxDynError>,
+}
+
+/// Runs `$method` of the bound query on whichever database it is for.
+macro_rules! on_target {
+    ($query:expr, $make:ident, $method:ident) => {{
+        let Query { target, sql, args, broken } = $query;
+        if let Some(error) = broken {
+            return Err(sqlx::Error::Encode(error).into());
+        }
+        match (target, args) {
+            (Target::SqlitePool(pool), Args::Sqlite(args)) => on_target!(@run sql, args, $make, $method, pool),
+            (Target::Sqlite(tx), Args::Sqlite(args)) => on_target!(@run sql, args, $make, $method, &mut **tx),
+            (Target::PgPool(pool), Args::Pg(args)) => on_target!(@run sql, args, $make, $method, pool),
+            (Target::Pg(tx), Args::Pg(args)) => on_target!(@run sql, args, $make, $method, &mut **tx),
+            // `Query::new` picks the arguments by the target.
+            _ => return Err(sqlx::Error::WorkerCrashed.into()),
+        }
+    }};
+    (@run $sql:ident, $args:ident, $make:ident, $method:ident, $on:expr) => {
+        match $sql {
+            Text::Static(sql) => sqlx::$make(sql, $args).$method($on).await?,
+            Text::Built(sql) => sqlx::$make(AssertSqlSafe(sql), $args).$method($on).await?,
+        }
+    };
+}
+
+impl<'c> Query<'c> {
+    fn new(target: Target<'c>, sql: Text) -> Self {
+        let args = match target {
+            Target::SqlitePool(_) | Target::Sqlite(_) => Args::Sqlite(SqliteArguments::default()),
+            Target::PgPool(_) | Target::Pg(_) => Args::Pg(PgArguments::default()),
+        };
+        Self { target, sql, args, broken: None }
+    }
+
+    /// Binds the next placeholder.
+    #[must_use]
+    pub fn bind(mut self, value: impl Bind) -> Self {
+        let added = match &mut self.args {
+            Args::Sqlite(args) => args.add(value),
+            Args::Pg(args) => args.add(value),
+        };
+        self.broken = self.broken.or(added.err());
+        self
+    }
+
+    /// Runs it; the number of rows affected.
+    pub async fn run(self) -> Result<u64, StoreError> {
+        let Query { target, sql, args, broken } = self;
+        if let Some(error) = broken {
+            return Err(sqlx::Error::Encode(error).into());
+        }
+        macro_rules! run {
+            ($args:ident, $on:expr) => {
+                match sql {
+                    Text::Static(sql) => sqlx::query_with(sql, $args).execute($on).await?.rows_affected(),
+                    Text::Built(sql) => sqlx::query_with(AssertSqlSafe(sql), $args).execute($on).await?.rows_affected(),
+                }
+            };
+        }
+        Ok(match (target, args) {
+            (Target::SqlitePool(pool), Args::Sqlite(args)) => run!(args, pool),
+            (Target::Sqlite(tx), Args::Sqlite(args)) => run!(args, &mut **tx),
+            (Target::PgPool(pool), Args::Pg(args)) => run!(args, pool),
+            (Target::Pg(tx), Args::Pg(args)) => run!(args, &mut **tx),
+            _ => return Err(sqlx::Error::WorkerCrashed.into()),
+        })
+    }
+
+    /// Its only row.
+    pub async fn one<T: Row>(self) -> Result<T, StoreError> {
+        Ok(on_target!(self, query_as_with, fetch_one))
+    }
+
+    /// Its row, if there is one.
+    pub async fn maybe<T: Row>(self) -> Result<Option<T>, StoreError> {
+        Ok(on_target!(self, query_as_with, fetch_optional))
+    }
+
+    /// All its rows.
+    pub async fn all<T: Row>(self) -> Result<Vec<T>, StoreError> {
+        Ok(on_target!(self, query_as_with, fetch_all))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::expand;
+
+    #[test]
+    fn the_part_in_braces_is_repeated_and_placeholders_are_numbered() {
+        assert_eq!(
+            expand("INSERT INTO t (a, b) VALUES {(?, ?)} ON CONFLICT DO NOTHING", 2),
+            "INSERT INTO t (a, b) VALUES ($1, $2), ($3, $4) ON CONFLICT DO NOTHING"
+        );
+        assert_eq!(expand("SELECT a FROM t WHERE b IN ({?}) AND c = ?", 3), "SELECT a FROM t WHERE b IN ($1, $2, $3) AND c = $4");
+        assert_eq!(expand("SELECT 1", 1), "SELECT 1");
+    }
+}
