@@ -1,6 +1,21 @@
 //! The donation back end of a newsroom that lives on its readers.
+//!
+//! Who may import whom (held by `tests/it/tidy.rs`):
+//!
+//! ```text
+//! main -> cli -> app -> { http, worker } -> service -> { store, gateway, mail } -> domain
+//! any layer -> config types, clock, id, vault, telemetry
+//! sandbox: imported by cli and tests only, and imports nothing but clock and id
+//! ```
 
+pub mod cli;
 pub mod clock;
+pub mod domain;
+pub mod gateway;
+pub mod http;
 pub mod id;
 pub mod sandbox;
+pub mod service;
 pub mod store;
+pub mod vault;
+pub mod worker;

@@ -4,5 +4,73 @@
 //! no transaction it opens may be held across a network call.
 
 mod db;
+mod instance;
 
 pub use db::{Bind, Db, Query, Row, StoreError, Tx};
+pub use instance::Fixed;
+
+/// The database. Clones share its pools.
+#[derive(Clone, Debug)]
+pub struct Store {
+    db: Db,
+}
+
+/// One migration and whether it has been run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MigrationStatus {
+    /// `YYYYMMDDHHMMSS`.
+    pub version: i64,
+    /// What it does, from its file name.
+    pub description: String,
+    pub applied: bool,
+}
+
+static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
+
+impl Store {
+    /// Connects to the database that `url` names (`sqlite://PATH` or `postgres://…`) and changes nothing but making an
+    /// SQLite file where there is none.
+    pub async fn open(url: &str) -> Result<Self, StoreError> {
+        Ok(Self { db: Db::open(url).await? })
+    }
+
+    /// Runs the migrations that have not been run.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        match &self.db {
+            Db::Sqlite { write, .. } => MIGRATIONS.run(write).await?,
+            Db::Pg(pool) => MIGRATIONS.run(pool).await?,
+        }
+        Ok(())
+    }
+
+    /// Every migration this program knows, oldest first.
+    pub async fn migrations(&self) -> Result<Vec<MigrationStatus>, StoreError> {
+        // The table of migrations is made by the first one, so its absence means that none has run.
+        let applied: Vec<(i64,)> =
+            self.db.read("SELECT version FROM _sqlx_migrations WHERE success").all().await.unwrap_or_default();
+        let status = |m: &sqlx::migrate::Migration| MigrationStatus {
+            version: m.version,
+            description: m.description.to_string(),
+            applied: applied.iter().any(|(version,)| *version == m.version),
+        };
+        Ok(MIGRATIONS.iter().map(status).collect())
+    }
+
+    /// Whether the database answers.
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        self.db.read("SELECT 1 AS one").one::<(i32,)>().await.map(|_| ())
+    }
+
+    /// `SQLite` or `PostgreSQL`, for people.
+    pub fn kind(&self) -> &'static str {
+        match self.db {
+            Db::Sqlite { .. } => "SQLite",
+            Db::Pg(_) => "PostgreSQL",
+        }
+    }
+
+    /// Closes all connections.
+    pub async fn close(&self) {
+        self.db.close().await;
+    }
+}

@@ -1,0 +1,1 @@
+//! A campaign: which amounts, in which currencies and frequencies, under a slug.

@@ -1,0 +1,9 @@
+//! What the field means, with no I/O: types that cannot hold nonsense, parsing at the edge, and state as a function of
+//! facts.
+//!
+//! Nothing here is async, reads a clock, or names a database, a web framework or Stripe's library. It imports nothing of
+//! ours but `id`.
+
+pub mod campaign;
+pub mod money;
+pub mod pledge;

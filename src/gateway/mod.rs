@@ -1,0 +1,1 @@
+//! The only `use stripe::…`: calls to Stripe, the signature of its webhooks, and reading what it sends.

@@ -1,0 +1,1 @@
+//! The HTTP side: routes, extractors, errors. Handlers parse, call one verb, and render.

@@ -1,0 +1,1 @@
+//! Verbs wanted from two entrances. A handler or worker that touches one table calls `store` itself.

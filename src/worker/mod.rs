@@ -1,0 +1,1 @@
+//! Background jobs: each has `run_once()`; the loops are here.
