@@ -58,8 +58,7 @@ CREATE TABLE pledges (
     checkout_url TEXT,               -- where the donor pays, null until Stripe answered
     stripe_subscription_id TEXT,     -- sub_…, for monthly and annual pledges once Stripe made it
     stripe_customer_id TEXT,         -- cus_…, where Stripe made one
-    donor_id TEXT REFERENCES donors (id), -- who gave, as far as known
-    donor_as_of BIGINT               -- Stripe's time of the news that named the donor; newer news wins
+    donor_id TEXT REFERENCES donors (id) -- who gave, as far as known
 );
 CREATE INDEX pledges_by_customer ON pledges (stripe_customer_id);
 CREATE INDEX pledges_unsettled ON pledges (expires_at) WHERE settled_at IS NULL;
@@ -102,6 +101,7 @@ CREATE TABLE stripe_objects (
     invoice_id TEXT,                 -- in_… it names
     subscription_id TEXT,            -- sub_… it names
     customer_id TEXT,                -- cus_… it names
+    donor_id TEXT REFERENCES donors (id), -- the donor whose address the newest snapshot holds
     fact TEXT NOT NULL,              -- JSON: the newest snapshot, money and states only, nothing about the donor
     updated_at BIGINT NOT NULL       -- Stripe's time of that snapshot
 );

@@ -1,1 +1,4 @@
 //! The only `use stripe::…`: calls to Stripe, the signature of its webhooks, and reading what it sends.
+
+pub mod decode;
+pub mod signature;

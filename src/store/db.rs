@@ -25,6 +25,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// Batches are cut into runs of these sizes, so that few distinct texts are ever prepared.
 const RUNS: [usize; 4] = [64, 16, 4, 1];
 
+/// The most rows or keys one statement takes.
+pub const BATCH: usize = RUNS[0];
+
 /// Why a call to the database failed.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -46,6 +49,37 @@ pub enum StoreError {
     /// The lease under which the work was done has passed to another worker.
     #[error("the lease was lost")]
     LeaseLost,
+}
+
+impl StoreError {
+    /// Whether the database itself was out of reach or out of room: the same call may work later, and the data is not to
+    /// blame.
+    pub fn is_outage(&self) -> bool {
+        match self {
+            Self::Database(sqlx::Error::Database(error)) => match error.code().as_deref() {
+                // PostgreSQL: connection, resources, operator intervention, system, serialisation.
+                Some(code) if code.len() == 5 => ["08", "53", "57", "58", "40"].iter().any(|class| code.starts_with(class)),
+                // SQLite: busy, locked, read-only, I/O, full, cannot open; the low byte of extended codes.
+                Some(code) => code.parse::<i32>().is_ok_and(|code| [5, 6, 8, 10, 13, 14].contains(&(code & 0xff))),
+                None => false,
+            },
+            Self::Database(error) => matches!(
+                error,
+                sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Protocol(_)
+                    | sqlx::Error::Tls(_) | sqlx::Error::WorkerCrashed
+            ),
+            _ => false,
+        }
+    }
+
+    /// What may be written down about it: a code, never a value of a row.
+    pub fn code(&self) -> String {
+        match self {
+            Self::Database(sqlx::Error::Database(error)) => format!("database code {}", error.code().unwrap_or_default()),
+            Self::Database(_) => "database out of reach".to_owned(),
+            other => other.to_string(),
+        }
+    }
 }
 
 /// What can be bound to a placeholder on both databases.
@@ -170,17 +204,20 @@ impl Tx {
         Ok(affected)
     }
 
+    /// A query whose part in braces is repeated for a list of up to 64 keys; the caller binds the rest after them.
+    pub fn keyed(&mut self, sql: &'static str, keys: &[&str]) -> Query<'_> {
+        let last = keys.len().saturating_sub(1);
+        // Filled up with the last key, so that only a few lengths are ever prepared.
+        let run = RUNS.into_iter().rev().find(|run| *run >= keys.len()).unwrap_or(RUNS[0]);
+        (0..run).fold(self.text(repeated(sql, run)), |query, n| query.bind(keys.get(n.min(last)).map(|k| (*k).to_owned())))
+    }
+
     /// All rows of a query whose `{?}` stands for a list of keys. Every key is looked up at most once.
     pub async fn list<T: Row>(&mut self, sql: &'static str, keys: &[String]) -> Result<Vec<T>, StoreError> {
         let mut found = Vec::new();
         for chunk in keys.chunks(RUNS[0]) {
-            // Filled up with its last key, so that only a few lengths are ever prepared.
-            let run = RUNS.into_iter().rev().find(|run| *run >= chunk.len()).unwrap_or(RUNS[0]);
-            let mut query = self.text(repeated(sql, run));
-            for n in 0..run {
-                query = query.bind(chunk[n.min(chunk.len() - 1)].clone());
-            }
-            found.extend(query.all().await?);
+            let keys: Vec<&str> = chunk.iter().map(String::as_str).collect();
+            found.extend(self.keyed(sql, &keys).all().await?);
         }
         Ok(found)
     }

@@ -3,11 +3,22 @@
 //! This layer decides nothing: it reads and writes what `domain` computed. It must not talk to Stripe or send mail, and
 //! no transaction it opens may be held across a network call.
 
+mod books;
 mod db;
+mod events;
 mod instance;
 
-pub use db::{Bind, Db, Query, Row, StoreError, Tx};
+pub use books::NewDonor;
+pub use db::{BATCH, Bind, Db, Query, Row, StoreError, Tx};
+pub use events::{EventSummary, LeasedEvent, NewEvent};
 pub use instance::Fixed;
+
+impl Store {
+    /// Begins a transaction that will write.
+    pub async fn begin(&self) -> Result<Tx, StoreError> {
+        self.db.begin().await
+    }
+}
 
 /// The database. Clones share its pools.
 #[derive(Clone, Debug)]

@@ -1,0 +1,96 @@
+//! Stripe's events as the inbox keeps them, and which of them say anything to us.
+
+use super::facts::Object;
+
+/// The API version every event and answer is read in.
+pub const API_VERSION: &str = "2026-09-30.endive";
+
+/// The event types we act on; all others are kept and ignored.
+pub const HANDLED: [&str; 29] = [
+    "checkout.session.completed",
+    "checkout.session.async_payment_succeeded",
+    "checkout.session.async_payment_failed",
+    "checkout.session.expired",
+    "payment_intent.succeeded",
+    "payment_intent.payment_failed",
+    "payment_intent.canceled",
+    "payment_intent.processing",
+    "charge.succeeded",
+    "charge.updated",
+    "charge.failed",
+    "charge.pending",
+    "invoice.created",
+    "invoice.updated",
+    "invoice.paid",
+    "invoice.payment_succeeded",
+    "invoice.payment_failed",
+    "invoice.finalized",
+    "invoice.voided",
+    "invoice.marked_uncollectible",
+    "invoice_payment.paid",
+    "customer.subscription.created",
+    "customer.subscription.updated",
+    "customer.subscription.deleted",
+    "customer.subscription.paused",
+    "customer.subscription.resumed",
+    "customer.created",
+    "customer.updated",
+    "customer.deleted",
+];
+
+/// Where a stored event stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EventState {
+    Received,
+    Applied,
+    Ignored,
+    Parked,
+}
+
+impl EventState {
+    pub const ALL: [Self; 4] = [Self::Received, Self::Applied, Self::Ignored, Self::Parked];
+
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Received => "received",
+            Self::Applied => "applied",
+            Self::Ignored => "ignored",
+            Self::Parked => "parked",
+        }
+    }
+}
+
+/// What the row of an event needs; everything else stays sealed in the body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Envelope {
+    /// `evt_…`, or `sha256_<hex>` of a body that is no event.
+    pub id: String,
+    /// Stripe's event type, empty for a body that is no event.
+    pub kind: String,
+    pub object_id: Option<String>,
+    pub api_version: Option<String>,
+    pub livemode: Option<bool>,
+    pub created: Option<i64>,
+}
+
+/// What an event says to us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reading {
+    /// Nothing; the reason is for people.
+    Nothing(&'static str),
+    /// It is written in another version of the API: the object must be fetched.
+    Fetch {
+        /// Stripe's id of the object.
+        object_id: String,
+    },
+    /// The object's new fact.
+    Said(Box<News>),
+}
+
+/// One object as one event showed it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct News {
+    pub object: Object,
+    /// The donor's address, if the snapshot names one. Never stored unsealed.
+    pub email: Option<String>,
+}
