@@ -178,7 +178,15 @@ mod tests {
         let id = PledgeId::new(&Random::seeded(1));
         assert_eq!(PledgeId::parse(id.as_str()), Ok(id.clone()));
         let digits = id.as_str().trim_start_matches("plg_");
-        for wrong in ["", "plg", "plg_", "plg_00", &format!("dnr_{digits}"), &format!("plg_{digits}0"), &format!("plg_G{}", &digits[1..])] {
+        for wrong in [
+            "",
+            "plg",
+            "plg_",
+            "plg_00",
+            &format!("dnr_{digits}"),
+            &format!("plg_{digits}0"),
+            &format!("plg_G{}", &digits[1..]),
+        ] {
             assert!(PledgeId::parse(wrong).is_err(), "{wrong}");
         }
     }

@@ -1,0 +1,222 @@
+//! Lists, as Stripe pages through them: newest first, narrowed by a few fields.
+//!
+//! It must not change anything. Invariant: following `starting_after` meets every object once while none are added.
+
+use serde_json::{Value, json};
+
+use super::error::{ApiError, ApiResult};
+use super::form::Node;
+use super::params::{Kind, Param, check, optional};
+use super::state::{State, text};
+
+const LIMIT_DEFAULT: usize = 10;
+const LIMIT_MAX: i64 = 100;
+/// How many event types one list may name.
+const TYPES_MAX: usize = 20;
+
+/// What can be listed and by which fields it can be narrowed (parameter, JSON pointer).
+struct Listing {
+    kind: &'static str,
+    params: &'static [Param],
+    fields: &'static [(&'static str, &'static str)],
+}
+
+macro_rules! listing {
+    ($kind:literal, $($name:literal => $pointer:literal),*) => {
+        Listing {
+            kind: $kind,
+            params: &[
+                optional("created", Kind::Range),
+                optional("limit", Kind::Int(1, LIMIT_MAX)),
+                optional("starting_after", Kind::Text),
+                optional("ending_before", Kind::Text),
+                optional("types", Kind::List(&Kind::Text)),
+                optional("delivery_success", Kind::Bool),
+                $(optional($name, Kind::Text),)*
+            ],
+            fields: &[$(($name, $pointer)),*],
+        }
+    };
+}
+
+static LISTINGS: &[(&str, Listing)] = &[
+    (
+        "checkout/sessions",
+        listing!("checkout.session", "customer" => "/customer", "payment_intent" => "/payment_intent",
+            "subscription" => "/subscription", "status" => "/status"),
+    ),
+    ("products", listing!("product", "active" => "/active")),
+    ("customers", listing!("customer", "email" => "/email")),
+    ("payment_intents", listing!("payment_intent", "customer" => "/customer")),
+    ("charges", listing!("charge", "customer" => "/customer", "payment_intent" => "/payment_intent")),
+    (
+        "balance_transactions",
+        listing!("balance_transaction", "currency" => "/currency", "source" => "/source", "type" => "/type"),
+    ),
+    (
+        "subscriptions",
+        listing!("subscription", "customer" => "/customer", "status" => "/status",
+            "collection_method" => "/collection_method"),
+    ),
+    (
+        "invoices",
+        listing!("invoice", "customer" => "/customer", "status" => "/status",
+            "subscription" => "/parent/subscription_details/subscription",
+            "collection_method" => "/collection_method"),
+    ),
+    ("invoice_payments", listing!("invoice_payment", "invoice" => "/invoice", "status" => "/status")),
+    ("refunds", listing!("refund", "charge" => "/charge", "payment_intent" => "/payment_intent")),
+    ("disputes", listing!("dispute", "charge" => "/charge", "payment_intent" => "/payment_intent")),
+    ("events", listing!("event", "type" => "/type")),
+];
+
+/// The kind of object behind a collection's path, for retrieving one.
+pub(super) fn kind_of(collection: &str) -> Option<&'static str> {
+    LISTINGS.iter().find(|(path, _)| *path == collection).map(|(_, listing)| listing.kind)
+}
+
+/// `GET /v1/{collection}`
+pub(super) fn list(state: &State, collection: &str, form: &Node) -> ApiResult {
+    let Some((_, listing)) = LISTINGS.iter().find(|(path, _)| *path == collection) else {
+        return Err(ApiError::no_such_route("GET", collection));
+    };
+    let params = check(form, listing.params)?;
+    special(listing.kind, &params)?;
+    let matching: Vec<&Value> =
+        state.all(listing.kind).rev().filter(|object| wanted(listing, object, &params)).collect();
+    page(&matching, &params, &format!("/v1/{collection}"))
+}
+
+fn special(kind: &str, params: &Value) -> Result<(), ApiError> {
+    if kind != "event" && !(params["types"].is_null() && params["delivery_success"].is_null()) {
+        let name = if params["types"].is_null() { "delivery_success" } else { "types" };
+        return Err(ApiError::param(name, format!("Received unknown parameter: {name}")).code("parameter_unknown"));
+    }
+    if params["types"].as_array().is_some_and(|types| types.len() > TYPES_MAX) {
+        return Err(ApiError::param("types", format!("You can pass at most {TYPES_MAX} types.")));
+    }
+    Ok(())
+}
+
+fn wanted(listing: &Listing, object: &Value, params: &Value) -> bool {
+    let created = object["created"].as_i64().unwrap_or(0);
+    let range = &params["created"];
+    let bound = |name: &str| range[name].as_i64();
+    let in_range = range.as_i64().is_none_or(|exact| created == exact)
+        && bound("gt").is_none_or(|limit| created > limit)
+        && bound("gte").is_none_or(|limit| created >= limit)
+        && bound("lt").is_none_or(|limit| created < limit)
+        && bound("lte").is_none_or(|limit| created <= limit);
+    let in_types = params["types"].as_array().is_none_or(|types| types.contains(&object["type"]));
+    let gone = object["deleted"] == true;
+    in_range
+        && in_types
+        && !gone
+        && listing.fields.iter().all(|(name, pointer)| narrowed(listing.kind, object, params, name, pointer))
+}
+
+fn narrowed(kind: &str, object: &Value, params: &Value, name: &str, pointer: &str) -> bool {
+    let given = text(params, name);
+    let has = match object.pointer(pointer) {
+        Some(Value::String(text)) => text.clone(),
+        Some(Value::Bool(flag)) => flag.to_string(),
+        _ => String::new(),
+    };
+    // Stripe leaves out canceled subscriptions unless they, or all, are asked for.
+    match (kind, name, given) {
+        ("subscription", "status", "") => has != "canceled",
+        ("subscription", "status", "all") => true,
+        ("event", "type", pattern) if pattern.ends_with(".*") => has.starts_with(pattern.trim_end_matches('*')),
+        (_, _, "") => true,
+        _ => has == given,
+    }
+}
+
+/// One page of what matched, newest first.
+fn page(matching: &[&Value], params: &Value, url: &str) -> ApiResult {
+    let limit = params["limit"].as_i64().and_then(|limit| usize::try_from(limit).ok()).unwrap_or(LIMIT_DEFAULT);
+    let position = |name: &str| -> Result<Option<usize>, ApiError> {
+        let id = text(params, name);
+        if id.is_empty() {
+            return Ok(None);
+        }
+        match matching.iter().position(|object| text(object, "id") == id) {
+            Some(at) => Ok(Some(at)),
+            None => Err(ApiError::param(name, format!("No such object: '{id}'")).code("resource_missing")),
+        }
+    };
+    let (after, before) = (position("starting_after")?, position("ending_before")?);
+    let (from, to) = match (after, before) {
+        (_, Some(before)) => (before.saturating_sub(limit), before),
+        (after, None) => {
+            let from = after.map_or(0, |at| at + 1);
+            (from, matching.len().min(from + limit))
+        }
+    };
+    let more = if before.is_some() { from > 0 } else { to < matching.len() };
+    let data = matching.get(from..to).unwrap_or_default();
+    Ok(json!({"object": "list", "data": data, "has_more": more, "url": url}))
+}
+
+/// Replaces ids by the objects they name, as `expand[]` asks.
+pub(super) fn expand(state: &State, mut answer: Value, form: &Node) -> ApiResult {
+    let Node::Tree(pairs) = form else { return Ok(answer) };
+    for (_, paths) in pairs.iter().filter(|(name, _)| name == "expand") {
+        let Node::Tree(paths) = paths else { return Err(ApiError::param("expand", "Invalid array")) };
+        for (_, path) in paths {
+            if let Node::Text(path) = path {
+                let parts: Vec<&str> = path.split('.').collect();
+                expand_one(state, &mut answer, &parts, path)?;
+            }
+        }
+    }
+    Ok(answer)
+}
+
+fn expand_one(state: &State, value: &mut Value, parts: &[&str], path: &str) -> Result<(), ApiError> {
+    let Some((first, rest)) = parts.split_first() else { return Ok(()) };
+    if let Value::Array(each) = value {
+        return each.iter_mut().try_for_each(|one| expand_one(state, one, parts, path));
+    }
+    if *first == "data" && value["object"] == "list" {
+        return expand_one(state, &mut value["data"], rest, path);
+    }
+    if let Some(included) = included(state, value, first) {
+        value[*first] = included;
+    }
+    let Some(inner) = value.get_mut(*first) else {
+        return Err(ApiError::param("expand", format!("This property cannot be expanded ({path}).")));
+    };
+    if let Some(id) = inner.as_str() {
+        let object = state.get(id);
+        if object.is_null() {
+            return Err(ApiError::param("expand", format!("This property cannot be expanded ({path}).")));
+        }
+        *inner = object.clone();
+    }
+    if inner.is_null() { Ok(()) } else { expand_one(state, inner, rest, path) }
+}
+
+/// Lists that Stripe leaves out of an object until asked.
+fn included(state: &State, object: &Value, field: &str) -> Option<Value> {
+    let id = text(object, "id");
+    match (text(object, "object"), field) {
+        ("checkout.session", "line_items") => Some(session_lines(state, id)),
+        ("invoice", "payments") => Some(of(state, "invoice_payment", "invoice", id)),
+        ("charge", "refunds") => Some(of(state, "refund", "charge", id)),
+        ("customer", "subscriptions") => Some(of(state, "subscription", "customer", id)),
+        _ => None,
+    }
+}
+
+fn of(state: &State, kind: &str, field: &str, id: &str) -> Value {
+    let data: Vec<&Value> = state.all(kind).rev().filter(|object| object[field] == id).collect();
+    json!({"object": "list", "data": data, "has_more": false, "url": format!("/v1/{kind}s?{field}={id}")})
+}
+
+/// `GET /v1/checkout/sessions/{id}/line_items`
+pub(super) fn session_lines(state: &State, session: &str) -> Value {
+    let data = state.visits.get(session).map_or_else(|| json!([]), |visit| visit.line_items.clone());
+    json!({"object": "list", "data": data, "has_more": false,
+        "url": format!("/v1/checkout/sessions/{session}/line_items")})
+}
