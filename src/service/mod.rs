@@ -1,1 +1,4 @@
 //! Verbs wanted from two entrances. A handler or worker that touches one table calls `store` itself.
+
+pub mod ingest;
+pub mod reconcile;

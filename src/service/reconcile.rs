@@ -1,0 +1,94 @@
+//! Making the books agree with what was heard: one transaction for many events.
+//!
+//! Everything slow (opening, decoding, fetching, sealing) is done before; the transaction only loads, computes and writes.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use jiff::tz::TimeZone;
+
+use crate::clock::Clock;
+use crate::domain::event::{EventState, News};
+use crate::id::{DonorId, Random};
+use crate::store::{NewDonor, Store, StoreError};
+use crate::vault::{IndexKey, Place, Sealer, VaultError};
+
+/// What an event of the batch came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    Said(Box<News>),
+    Nothing(&'static str),
+}
+
+/// What reconciling needs.
+#[derive(Clone, Debug)]
+pub struct Reconciler {
+    pub store: Store,
+    pub clock: Clock,
+    pub random: Random,
+    pub zone: TimeZone,
+    pub sealer: Sealer,
+    pub index: Arc<IndexKey>,
+}
+
+/// Why a batch was not reconciled. Nothing of it was.
+#[derive(Debug, thiserror::Error)]
+pub enum ReconcileError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+}
+
+impl Reconciler {
+    /// Applies a batch of events, held under the lease `token`, and marks them done; all or nothing.
+    pub async fn apply(&self, token: &str, events: &[(String, Outcome)]) -> Result<(), ReconcileError> {
+        let now = self.clock.now();
+        let donors = self.donors(events)?;
+        let mut applied: Vec<&str> = Vec::new();
+        let mut ignored: HashMap<&'static str, Vec<&str>> = HashMap::new();
+        let mut tx = self.store.begin().await?;
+        tx.take_turn().await?;
+        let ids = tx.upsert_donors(&donors.values().cloned().collect::<Vec<_>>(), now).await?;
+        let mut news = Vec::with_capacity(events.len());
+        for (event, outcome) in events {
+            match outcome {
+                Outcome::Said(said) => {
+                    let mut object = said.object.clone();
+                    let donor = said.email.as_ref().and_then(|email| donors.get(email));
+                    object.donor_id = donor.and_then(|donor| ids.get(&donor.email_index).cloned());
+                    news.push(object);
+                    applied.push(event);
+                }
+                Outcome::Nothing(why) => ignored.entry(why).or_default().push(event),
+            }
+        }
+        let changes = tx.load_books(news).await?.settle(&self.zone, now);
+        tx.write_changes(&changes, &self.random).await?;
+        tx.settle_events(&applied, token, EventState::Applied, None, now).await?;
+        for (why, events) in ignored {
+            tx.settle_events(&events, token, EventState::Ignored, Some(why), now).await?;
+        }
+        tx.commit().await?;
+        Ok(())
+    }
+
+    /// The addresses the batch names, sealed under one data key.
+    fn donors(&self, events: &[(String, Outcome)]) -> Result<HashMap<String, NewDonor>, VaultError> {
+        let mut donors = HashMap::new();
+        let mut key = None;
+        for (_, outcome) in events {
+            let Outcome::Said(news) = outcome else { continue };
+            let Some(email) = news.email.as_ref().filter(|email| !donors.contains_key(*email)) else { continue };
+            if key.is_none() {
+                key = Some(self.sealer.data_key()?);
+            }
+            let Some(key) = &key else { continue };
+            let id = DonorId::new(&self.random);
+            let place = Place { table: "donors", column: "email_sealed", id: id.as_str() };
+            let email_sealed = key.seal(place, email.as_bytes())?;
+            donors.insert(email.clone(), NewDonor { email_index: self.index.of("donor", email), email_sealed, id });
+        }
+        Ok(donors)
+    }
+}
