@@ -10,4 +10,6 @@ pub mod campaign;
 pub mod event;
 pub mod facts;
 pub mod money;
+pub mod new_pledge;
 pub mod pledge;
+pub mod return_url;

@@ -4,14 +4,19 @@
 //! no transaction it opens may be held across a network call.
 
 mod books;
+mod campaigns;
 mod db;
 mod events;
+mod idempotency;
 mod instance;
+mod pledges;
 
 pub use books::NewDonor;
 pub use db::{BATCH, Bind, Db, Query, Row, StoreError, Tx};
 pub use events::{EventSummary, LeasedEvent, NewEvent};
+pub use idempotency::Claim;
 pub use instance::Fixed;
+pub use pledges::Pledge;
 
 impl Store {
     /// Begins a transaction that will write.

@@ -1,0 +1,153 @@
+//! Pledges as they are made and looked at. Their statuses are written by [`super::books`].
+
+use super::{Store, StoreError, Tx};
+use crate::domain::money::{Currency, Money};
+use crate::domain::pledge::{Frequency, PledgeStatus};
+use crate::id::PledgeId;
+
+/// A pledge with everything the call to Stripe sends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pledge {
+    pub id: PledgeId,
+    pub campaign: String,
+    pub campaign_name: String,
+    pub frequency: Frequency,
+    pub money: Money,
+    pub locale: Option<String>,
+    pub source: String,
+    pub return_url: String,
+    pub status: PledgeStatus,
+    pub created_at: i64,
+    pub expires_at: i64,
+    pub given_up_at: Option<i64>,
+    pub settled_at: Option<i64>,
+    pub stripe_attempt: i64,
+    pub stripe_session_id: Option<String>,
+    pub checkout_url: Option<String>,
+}
+
+#[derive(sqlx::FromRow)]
+struct PledgeRow {
+    id: String,
+    campaign: String,
+    campaign_name: String,
+    frequency: String,
+    amount_minor: i64,
+    currency: String,
+    locale: Option<String>,
+    source: String,
+    return_url: String,
+    status: String,
+    created_at: i64,
+    expires_at: i64,
+    given_up_at: Option<i64>,
+    settled_at: Option<i64>,
+    stripe_attempt: i64,
+    stripe_session_id: Option<String>,
+    checkout_url: Option<String>,
+}
+
+impl PledgeRow {
+    fn read(self) -> Result<Pledge, StoreError> {
+        const CORRUPT: StoreError = StoreError::Corrupt { what: "pledges" };
+        let currency = Currency::parse(&self.currency).map_err(|_| CORRUPT)?;
+        Ok(Pledge {
+            id: PledgeId::parse(&self.id).map_err(|_| CORRUPT)?,
+            frequency: Frequency::parse(&self.frequency).ok_or(CORRUPT)?,
+            status: PledgeStatus::parse(&self.status).ok_or(CORRUPT)?,
+            money: Money::new(self.amount_minor, currency),
+            campaign: self.campaign,
+            campaign_name: self.campaign_name,
+            locale: self.locale,
+            source: self.source,
+            return_url: self.return_url,
+            created_at: self.created_at,
+            expires_at: self.expires_at,
+            given_up_at: self.given_up_at,
+            settled_at: self.settled_at,
+            stripe_attempt: self.stripe_attempt,
+            stripe_session_id: self.stripe_session_id,
+            checkout_url: self.checkout_url,
+        })
+    }
+}
+
+impl Tx {
+    /// Stores a new pledge.
+    pub async fn insert_pledge(&mut self, pledge: &Pledge) -> Result<(), StoreError> {
+        self.query(
+            "INSERT INTO pledges (id, campaign, frequency, amount_minor, currency, locale, source, return_url, status, \
+             created_at, expires_at, stripe_attempt) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+        )
+        .bind(pledge.id.as_str())
+        .bind(pledge.campaign.as_str())
+        .bind(pledge.frequency.as_str())
+        .bind(pledge.money.amount_minor)
+        .bind(pledge.money.currency.code().to_owned())
+        .bind(pledge.locale.clone())
+        .bind(pledge.source.as_str())
+        .bind(pledge.return_url.as_str())
+        .bind(pledge.status.as_str())
+        .bind(pledge.created_at)
+        .bind(pledge.expires_at)
+        .bind(pledge.stripe_attempt)
+        .run()
+        .await
+        .map(|_| ())
+    }
+}
+
+impl Store {
+    /// The pledge under `id`.
+    pub async fn pledge(&self, id: &PledgeId) -> Result<Option<Pledge>, StoreError> {
+        let row: Option<PledgeRow> = self
+            .db
+            .read(
+                "SELECT p.id, p.campaign, c.name AS campaign_name, p.frequency, p.amount_minor, p.currency, p.locale, \
+                 p.source, p.return_url, p.status, p.created_at, p.expires_at, p.given_up_at, p.settled_at, \
+                 p.stripe_attempt, p.stripe_session_id, p.checkout_url \
+                 FROM pledges p JOIN campaigns c ON c.slug = p.campaign WHERE p.id = $1",
+            )
+            .bind(id.as_str())
+            .maybe()
+            .await?;
+        row.map(PledgeRow::read).transpose()
+    }
+
+    /// Records the checkout session Stripe made for a pledge.
+    pub async fn set_session(&self, id: &PledgeId, session_id: &str, checkout_url: Option<&str>) -> Result<(), StoreError> {
+        self.db
+            .write("UPDATE pledges SET stripe_session_id = $1, checkout_url = $2 WHERE id = $3")
+            .bind(session_id)
+            .bind(checkout_url.map(str::to_owned))
+            .bind(id.as_str())
+            .run()
+            .await
+            .map(|_| ())
+    }
+
+    /// Moves a pledge on to its next key at Stripe, unless somebody did already.
+    pub async fn raise_stripe_attempt(&self, id: &PledgeId, from: i64) -> Result<(), StoreError> {
+        self.db
+            .write("UPDATE pledges SET stripe_attempt = $1 + 1 WHERE id = $2 AND stripe_attempt = $1")
+            .bind(from)
+            .bind(id.as_str())
+            .run()
+            .await
+            .map(|_| ())
+    }
+
+    /// Records that no checkout session was ever made for a pledge and that none will be.
+    pub async fn give_up(&self, id: &PledgeId, now: i64) -> Result<(), StoreError> {
+        self.db
+            .write(
+                "UPDATE pledges SET given_up_at = $1, status = 'expired', settled_at = $1 \
+                 WHERE id = $2 AND stripe_session_id IS NULL AND status = 'open'",
+            )
+            .bind(now)
+            .bind(id.as_str())
+            .run()
+            .await
+            .map(|_| ())
+    }
+}
