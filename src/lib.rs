@@ -8,6 +8,9 @@
 //! sandbox: imported by cli and tests only, and imports nothing but clock and id
 //! ```
 
+// The sandbox writes Stripe's objects out whole, and `json!` recurses once per token.
+#![recursion_limit = "512"]
+
 pub mod cli;
 pub mod clock;
 pub mod domain;
