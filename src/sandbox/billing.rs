@@ -157,7 +157,7 @@ impl State {
             metadata: json!({}),
             off_session: first,
         };
-        let intent = self.new_intent(new, hidden);
+        let intent = self.new_intent(&new, hidden);
         let id = self.new_id("inpay");
         self.insert(json!({
             "id": id, "object": "invoice_payment", "amount_paid": null, "amount_requested": amount,
