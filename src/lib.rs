@@ -8,7 +8,7 @@
 //! sandbox: imported by cli and tests only, and imports nothing but clock and id
 //! ```
 
-// The sandbox writes Stripe's objects out whole, and `json!` recurses once per field.
+// The sandbox writes Stripe's objects out whole, and `json!` recurses once per token.
 #![recursion_limit = "512"]
 
 pub mod cli;

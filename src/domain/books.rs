@@ -163,7 +163,8 @@ impl Books {
 
     /// The pledges that the objects name, ours or not.
     pub fn pledges_named(&self) -> Vec<String> {
-        let named: BTreeSet<&String> = self.objects.values().filter_map(|object| object.links.pledge.as_ref()).collect();
+        let named: BTreeSet<&String> =
+            self.objects.values().filter_map(|object| object.links.pledge.as_ref()).collect();
         named.into_iter().cloned().collect()
     }
 
@@ -281,10 +282,10 @@ impl Books {
     fn derive_pledge(&self, pledge: &PledgeEntry, now: i64) -> PledgeEntry {
         let objects: Vec<&Object> =
             self.objects.values().filter(|object| object.links.pledge.as_ref() == Some(&pledge.id)).collect();
-        let payments: Vec<&Payment> =
-            self.payments.values().filter(|payment| payment.pledge_id == pledge.id).collect();
+        let payments: Vec<&Payment> = self.payments.values().filter(|payment| payment.pledge_id == pledge.id).collect();
         let paid_at = payments.iter().fold(pledge.paid_at, |at, payment| earliest(at, payment.succeeded_at));
-        let link = |pick: fn(&Object) -> Option<&String>| objects.iter().filter_map(|object| pick(object)).min().cloned();
+        let link =
+            |pick: fn(&Object) -> Option<&String>| objects.iter().filter_map(|object| pick(object)).min().cloned();
         let subscription = |object: &Object| object.kind == ObjectKind::Subscription;
         let stripe_subscription_id = link(|object| object.links.subscription.as_ref())
             .or_else(|| objects.iter().find(|object| subscription(object)).map(|object| object.id.clone()));
@@ -315,7 +316,9 @@ impl Books {
         }
         let customer = customer.and_then(|id| self.objects.get(id));
         let named = objects.iter().copied().chain(customer).filter(|object| object.donor_id.is_some());
-        named.max_by_key(|object| (object.fact.donor_as_of, &object.donor_id)).and_then(|object| object.donor_id.clone())
+        named
+            .max_by_key(|object| (object.fact.donor_as_of, &object.donor_id))
+            .and_then(|object| object.donor_id.clone())
     }
 
     fn is_deleted(&self, customer: &str) -> bool {

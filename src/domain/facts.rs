@@ -87,11 +87,33 @@ pub struct Snapshot {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum State {
-    Session { status: String, payment_status: String, amount_minor: i64, currency: String },
-    PaymentIntent { status: String, amount_minor: i64, received_minor: i64, currency: String },
-    Charge { status: String, amount_minor: i64, currency: String, balance_transaction: Option<String> },
-    Invoice { status: String, due_minor: i64, paid_minor: i64, currency: String },
-    InvoicePayment { status: String },
+    Session {
+        status: String,
+        payment_status: String,
+        amount_minor: i64,
+        currency: String,
+    },
+    PaymentIntent {
+        status: String,
+        amount_minor: i64,
+        received_minor: i64,
+        currency: String,
+    },
+    Charge {
+        status: String,
+        amount_minor: i64,
+        currency: String,
+        balance_transaction: Option<String>,
+    },
+    Invoice {
+        status: String,
+        due_minor: i64,
+        paid_minor: i64,
+        currency: String,
+    },
+    InvoicePayment {
+        status: String,
+    },
     Subscription {
         status: String,
         paused: bool,
@@ -101,7 +123,9 @@ pub enum State {
         amount_minor: Option<i64>,
         interval: Option<String>,
     },
-    Customer { deleted: bool },
+    Customer {
+        deleted: bool,
+    },
 }
 
 impl State {
@@ -226,7 +250,12 @@ mod tests {
     #[test]
     fn every_order_of_the_same_snapshots_ends_in_the_same_fact() {
         // Stripe's own first invoice is draft, open and paid within one second.
-        let heard = [invoice(10, "draft", "evt_3"), invoice(10, "open", "evt_2"), invoice(10, "paid", "evt_1"), invoice(12, "open", "evt_4")];
+        let heard = [
+            invoice(10, "draft", "evt_3"),
+            invoice(10, "open", "evt_2"),
+            invoice(10, "paid", "evt_1"),
+            invoice(12, "open", "evt_4"),
+        ];
         let joined = |order: [usize; 4]| {
             let mut object = heard[order[0]].clone();
             order[1..].iter().for_each(|n| object.join(heard[*n].clone()));

@@ -8,9 +8,8 @@ use std::fmt;
 use iso_currency::Currency as Iso;
 
 /// Currencies Stripe counts in whole units.
-const ZERO_DECIMAL: [&str; 15] = [
-    "BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "VND", "VUV", "XAF", "XOF", "XPF",
-];
+const ZERO_DECIMAL: [&str; 15] =
+    ["BIF", "CLP", "DJF", "GNF", "JPY", "KMF", "KRW", "MGA", "PYG", "RWF", "VND", "VUV", "XAF", "XOF", "XPF"];
 /// Currencies of three decimals whose last digit must be 0.
 const THREE_DECIMAL: [&str; 5] = ["BHD", "JOD", "KWD", "OMR", "TND"];
 /// Currencies written with two decimals that must be 00.
@@ -201,18 +200,29 @@ mod tests {
 
     #[test]
     fn stripes_own_decimals_are_kept() {
-        for (code, exponent, step) in
-            [("USD", 2, 1), ("JPY", 0, 1), ("MGA", 0, 1), ("ISK", 2, 100), ("UGX", 2, 100), ("KWD", 3, 10), ("TND", 3, 10)]
-        {
+        for (code, exponent, step) in [
+            ("USD", 2, 1),
+            ("JPY", 0, 1),
+            ("MGA", 0, 1),
+            ("ISK", 2, 100),
+            ("UGX", 2, 100),
+            ("KWD", 3, 10),
+            ("TND", 3, 10),
+        ] {
             assert_eq!((currency(code).exponent(), currency(code).step_minor()), (exponent, step), "{code}");
         }
     }
 
     #[test]
     fn amounts_are_read_and_written_to_the_minor_unit() {
-        for (text, code, minor) in
-            [("25", "USD", 2500), ("25.5", "USD", 2550), (" 0,07 ", "EUR", 7), ("5000", "JPY", 5000), ("5000.00", "JPY", 5000), ("1.23", "KWD", 1230)]
-        {
+        for (text, code, minor) in [
+            ("25", "USD", 2500),
+            ("25.5", "USD", 2550),
+            (" 0,07 ", "EUR", 7),
+            ("5000", "JPY", 5000),
+            ("5000.00", "JPY", 5000),
+            ("1.23", "KWD", 1230),
+        ] {
             assert_eq!(Money::parse_major(text, currency(code)).unwrap().amount_minor, minor, "{text}");
         }
         for wrong in ["", ".", ".5", "-1", "1.234", "1e3", "1 000", "١", "99999999999999999999", "0x10", "NaN"] {

@@ -19,7 +19,10 @@ const MAX_WORD: usize = 255;
 pub fn envelope(body: &[u8]) -> Envelope {
     let event: Value = serde_json::from_slice(body).unwrap_or_default();
     let word = |value: &Value| {
-        value.as_str().filter(|w| !w.is_empty() && w.len() <= MAX_WORD && w.bytes().all(|b| b.is_ascii_graphic())).map(str::to_owned)
+        value
+            .as_str()
+            .filter(|w| !w.is_empty() && w.len() <= MAX_WORD && w.bytes().all(|b| b.is_ascii_graphic()))
+            .map(str::to_owned)
     };
     let object = event.pointer("/data/object").or_else(|| event.pointer("/related_object")).unwrap_or(&Value::Null);
     match (word(&event["id"]), word(&event["type"])) {
@@ -154,9 +157,9 @@ fn state(kind: ObjectKind, object: &Value, seen: Seen<'_>) -> State {
         },
         ObjectKind::InvoicePayment => State::InvoicePayment { status: text("status") },
         ObjectKind::Subscription => subscription(object),
-        ObjectKind::Customer => State::Customer {
-            deleted: seen.kind == "customer.deleted" || object["deleted"].as_bool().unwrap_or(false),
-        },
+        ObjectKind::Customer => {
+            State::Customer { deleted: seen.kind == "customer.deleted" || object["deleted"].as_bool().unwrap_or(false) }
+        }
     }
 }
 
@@ -175,8 +178,12 @@ fn subscription(object: &Value) -> State {
 
 fn succeeded_at(state: &State, object: &Value, seen: Seen<'_>) -> Option<i64> {
     match state {
-        State::Session { status, payment_status, .. } => (status == "complete" && payment_status == "paid").then_some(seen.at),
-        State::PaymentIntent { status, .. } | State::Charge { status, .. } => (status == "succeeded").then_some(seen.at),
+        State::Session { status, payment_status, .. } => {
+            (status == "complete" && payment_status == "paid").then_some(seen.at)
+        }
+        State::PaymentIntent { status, .. } | State::Charge { status, .. } => {
+            (status == "succeeded").then_some(seen.at)
+        }
         State::Invoice { status, .. } if status == "paid" => {
             object.pointer("/status_transitions/paid_at").and_then(Value::as_i64).or(Some(seen.at))
         }
@@ -202,7 +209,9 @@ fn links(kind: ObjectKind, object: &Value) -> Links {
     let customer = reference(&object["customer"]);
     match kind {
         ObjectKind::Session => Links {
-            pledge: own.or_else(|| object["client_reference_id"].as_str().filter(|id| id.starts_with("plg_")).map(str::to_owned)),
+            pledge: own.or_else(|| {
+                object["client_reference_id"].as_str().filter(|id| id.starts_with("plg_")).map(str::to_owned)
+            }),
             payment_intent: reference(&object["payment_intent"]),
             invoice: reference(&object["invoice"]),
             subscription: reference(&object["subscription"]),
@@ -229,7 +238,11 @@ fn links(kind: ObjectKind, object: &Value) -> Links {
 
 /// An id, or the id of the object that stands in its place.
 fn reference(value: &Value) -> Option<String> {
-    value.as_str().or_else(|| value["id"].as_str()).filter(|id| id.len() <= MAX_WORD && id.is_ascii()).map(str::to_owned)
+    value
+        .as_str()
+        .or_else(|| value["id"].as_str())
+        .filter(|id| id.len() <= MAX_WORD && id.is_ascii())
+        .map(str::to_owned)
 }
 
 fn email(kind: ObjectKind, object: &Value) -> Option<String> {
@@ -253,7 +266,9 @@ mod tests {
     fn a_signed_body_that_is_no_event_is_named_by_its_hash_and_never_panics() {
         let deep = "[".repeat(100_000);
         let deep_object = format!("{{\"id\":\"evt_1\",\"type\":\"x\",\"data\":{}", "{\"a\":".repeat(50_000));
-        for body in [b"".as_slice(), b"null", b"[]", b"{", b"\xff\xfe", b"{\"id\":1}", deep.as_bytes(), deep_object.as_bytes()] {
+        for body in
+            [b"".as_slice(), b"null", b"[]", b"{", b"\xff\xfe", b"{\"id\":1}", deep.as_bytes(), deep_object.as_bytes()]
+        {
             assert!(hash_named(body));
         }
         assert!(hash_named(br#"{"id":"evt_\u0000","type":"invoice.paid"}"#));
@@ -276,7 +291,9 @@ mod tests {
                 r#"{{"id":"evt_1","type":"payment_intent.succeeded","api_version":"{API_VERSION}","created":7,"data":{{"object":
                 {{"id":"pi_1","object":"payment_intent","status":"succeeded","amount":200,"amount_received":200,"currency":"eur","customer":{customer},"metadata":{{"mainstay_pledge":"plg_1"}}}}}}}}"#
             );
-            let Reading::Said(news) = read(&envelope(body.as_bytes()), body.as_bytes()) else { panic!("it says something") };
+            let Reading::Said(news) = read(&envelope(body.as_bytes()), body.as_bytes()) else {
+                panic!("it says something")
+            };
             assert_eq!(news.object.links.customer.as_deref(), Some("cus_1"));
             assert_eq!(news.object.links.pledge.as_deref(), Some("plg_1"));
             assert_eq!(news.object.fact.succeeded_at, Some(7));

@@ -46,30 +46,15 @@ impl State {
             "metadata": {}, "plan": plan(&new.price), "price": new.price, "quantity": new.quantity,
             "subscription": id, "tax_rates": [],
         }]);
-        self.insert(json!({
-            "id": id, "object": "subscription", "application": null, "application_fee_percent": null,
-            "automatic_tax": {"disabled_reason": null, "enabled": false, "liability": null},
-            "billing_cycle_anchor": anchor, "billing_cycle_anchor_config": null,
-            "billing_mode": {"type": new.billing_mode, "flexible": null, "updated_at": null},
-            "billing_schedules": [], "billing_thresholds": null, "cancel_at": null, "cancel_at_period_end": false,
-            "canceled_at": null, "cancellation_details": {"comment": null, "feedback": null, "reason": null},
-            "collection_method": "charge_automatically", "created": self.at, "currency": new.price["currency"],
-            "customer": new.customer, "customer_account": null, "days_until_due": null,
-            "default_payment_method": null, "default_source": null, "default_tax_rates": [],
-            "description": new.description, "discounts": [], "ended_at": null,
-            "invoice_settings": {"account_tax_ids": null, "issuer": {"type": "self"}},
+        let fields = json!({
+            "billing_cycle_anchor": anchor, "billing_mode": {"type": new.billing_mode, "flexible": null, "updated_at": null},
+            "currency": new.price["currency"], "customer": new.customer, "description": new.description,
             "items": {"object": "list", "data": items, "has_more": false, "total_count": 1,
                 "url": format!("/v1/subscription_items?subscription={id}")},
-            "latest_invoice": null, "livemode": false, "metadata": new.metadata,
-            "next_pending_invoice_item_invoice": null, "on_behalf_of": null, "pause_collection": null,
-            "payment_settings": {"payment_method_options": null, "payment_method_types": null,
-                "save_default_payment_method": "off"},
-            "pending_invoice_item_interval": null, "pending_setup_intent": null, "pending_update": null,
-            "schedule": null, "start_date": self.at, "status": if trial_end.is_some() { "trialing" } else { "incomplete" },
-            "test_clock": null, "transfer_data": null, "trial_end": trial_end,
-            "trial_settings": {"end_behavior": {"missing_payment_method": "create_invoice"}},
-            "trial_start": trial_end.map(|_| self.at),
-        }));
+            "metadata": new.metadata, "status": if trial_end.is_some() { "trialing" } else { "incomplete" },
+            "trial_end": trial_end, "trial_start": trial_end.map(|_| self.at),
+        });
+        self.insert(filled(blank_subscription(&id, self.at), fields));
         let agreement = Agreement {
             card: new.card,
             person: new.person,
@@ -113,7 +98,6 @@ impl State {
             "quantity": quantity, "quantity_decimal": quantity.to_string(), "subscription": null,
             "subtotal": amount, "taxes": [],
         }]);
-        let mut invoice = blank_invoice(&id, self.at);
         let fields = json!({
             "amount_due": amount, "amount_remaining": amount, "billing_reason": reason,
             "currency": sub["currency"], "customer": sub["customer"], "customer_email": person.email,
@@ -125,10 +109,7 @@ impl State {
             "period_start": item["current_period_start"], "period_end": item["current_period_start"],
             "subtotal": amount, "subtotal_excluding_tax": amount, "total": amount, "total_excluding_tax": amount,
         });
-        if let (Some(invoice), Value::Object(fields)) = (invoice.as_object_mut(), fields) {
-            invoice.extend(fields);
-        }
-        self.insert(invoice);
+        self.insert(filled(blank_invoice(&id, self.at), fields));
         self.patch(subscription, json!({"latest_invoice": id}));
         if let Some(known) = self.agreements.get_mut(subscription) {
             known.latest_invoice.clone_from(&id);
@@ -176,7 +157,7 @@ impl State {
             metadata: json!({}),
             off_session: first,
         };
-        let intent = self.new_intent(new, hidden);
+        let intent = self.new_intent(&new, hidden);
         let id = self.new_id("inpay");
         self.insert(json!({
             "id": id, "object": "invoice_payment", "amount_paid": null, "amount_requested": amount,
@@ -430,6 +411,35 @@ fn plan(price: &Value) -> Value {
         "interval_count": price["recurring"]["interval_count"], "livemode": false, "metadata": {}, "meter": null,
         "nickname": null, "product": price["product"], "tiers_mode": null, "transform_usage": null,
         "trial_period_days": null, "usage_type": "licensed"})
+}
+
+/// A blank object with some fields filled in.
+fn filled(mut blank: Value, fields: Value) -> Value {
+    if let (Some(object), Value::Object(fields)) = (blank.as_object_mut(), fields) {
+        object.extend(fields);
+    }
+    blank
+}
+
+fn blank_subscription(id: &str, at: i64) -> Value {
+    json!({
+        "id": id, "object": "subscription", "application": null, "application_fee_percent": null,
+        "automatic_tax": {"disabled_reason": null, "enabled": false, "liability": null},
+        "billing_cycle_anchor_config": null, "billing_schedules": [], "billing_thresholds": null, "cancel_at": null,
+        "cancel_at_period_end": false, "canceled_at": null,
+        "cancellation_details": {"comment": null, "feedback": null, "reason": null},
+        "collection_method": "charge_automatically", "created": at, "customer_account": null,
+        "days_until_due": null, "default_payment_method": null, "default_source": null, "default_tax_rates": [],
+        "discounts": [], "ended_at": null,
+        "invoice_settings": {"account_tax_ids": null, "issuer": {"type": "self"}}, "latest_invoice": null,
+        "livemode": false, "next_pending_invoice_item_invoice": null, "on_behalf_of": null,
+        "pause_collection": null,
+        "payment_settings": {"payment_method_options": null, "payment_method_types": null,
+            "save_default_payment_method": "off"},
+        "pending_invoice_item_interval": null, "pending_setup_intent": null, "pending_update": null,
+        "schedule": null, "start_date": at, "test_clock": null, "transfer_data": null,
+        "trial_settings": {"end_behavior": {"missing_payment_method": "create_invoice"}},
+    })
 }
 
 fn blank_invoice(id: &str, at: i64) -> Value {

@@ -156,6 +156,8 @@ pub(super) fn account() -> Value {
         "id": "acct_1SandboxMainstay", "object": "account", "business_type": "company", "charges_enabled": true,
         "country": "US", "created": 1_704_067_200, "default_currency": "usd", "details_submitted": true,
         "email": "newsroom@example.com", "payouts_enabled": true, "type": "standard", "metadata": {},
-        "settings": {"dashboard": {"display_name": "Sandbox", "timezone": "Etc/UTC"}},
+        "settings": {"branding": {"icon": null, "logo": null, "primary_color": null, "secondary_color": null},
+            "card_payments": {"statement_descriptor_prefix": null}, "payments": {"statement_descriptor": "SANDBOX"},
+            "dashboard": {"display_name": "Sandbox", "timezone": "Etc/UTC"}},
     })
 }

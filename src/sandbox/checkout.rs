@@ -137,7 +137,7 @@ impl State {
             hidden.person = person;
         }
         let attempt = self.attempt(&intent);
-        Ok(self.after_attempt(id, &intent, attempt))
+        Ok(self.after_attempt(id, &intent, &attempt))
     }
 
     fn open_visit(&self, id: &str) -> Result<Visit, SandboxError> {
@@ -156,13 +156,13 @@ impl State {
             return Err(SandboxError::NothingToAuthenticate);
         }
         let attempt = self.authenticate(&intent, granted);
-        Ok(self.after_attempt(id, &intent, attempt))
+        Ok(self.after_attempt(id, &intent, &attempt))
     }
 
-    fn after_attempt(&mut self, id: &str, intent: &str, attempt: Attempt) -> PayOutcome {
+    fn after_attempt(&mut self, id: &str, intent: &str, attempt: &Attempt) -> PayOutcome {
         let invoice = self.intents.get(intent).and_then(|hidden| hidden.invoice.clone());
         if let Some(invoice) = &invoice {
-            let attempts = self.int(invoice, "attempt_count") + i64::from(attempt != Attempt::NeedsAction);
+            let attempts = self.int(invoice, "attempt_count") + i64::from(*attempt != Attempt::NeedsAction);
             self.patch(invoice, json!({"attempt_count": attempts, "attempted": true}));
         }
         match attempt {
@@ -186,7 +186,7 @@ impl State {
                 if let Some(invoice) = &invoice {
                     self.invoice_failed(invoice);
                 }
-                PayOutcome::Declined { code: code.to_owned(), message: decline_message(code).to_owned() }
+                PayOutcome::Declined { code: (*code).to_owned(), message: decline_message(code).to_owned() }
             }
         }
     }
@@ -211,7 +211,7 @@ impl State {
         };
         let hidden =
             Intent { session: Some(id.to_owned()), invoice: None, interval: None, card, person: person.clone() };
-        let intent = self.new_intent(new, hidden);
+        let intent = self.new_intent(&new, hidden);
         self.patch(id, json!({"payment_intent": intent}));
         if let Some(known) = self.visits.get_mut(id) {
             known.intent = Some(intent.clone());

@@ -30,7 +30,7 @@ impl State {
             "is_charge_refundable": false, "livemode": false, "metadata": {}, "network_reason_code": "10.4",
             "payment_intent": source["payment_intent"],
             "payment_method_details": {"type": "card",
-                "card": {"brand": "visa", "case_type": "chargeback", "network_reason_code": "10.4"}},
+                "card": {"brand": "visa", "case_type": "chargeback", "network": "visa", "network_reason_code": "10.4"}},
             "reason": reason, "status": "needs_response",
         }));
         self.patch(charge, json!({"disputed": true}));

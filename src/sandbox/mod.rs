@@ -6,7 +6,7 @@
 //! it by HTTP alone, as it reaches Stripe.
 //!
 //! Invariants: all that happens follows from requests, people's clicks, the clock and the seed; work is dated by the
-//! time it was due; whatever is answered or sent reads as async-stripe's types ([`shapes`](self) holds it).
+//! time it was due; whatever is answered or sent reads as async-stripe's types (`tests/shapes.rs` holds it).
 
 mod api;
 mod billing;
@@ -199,6 +199,7 @@ impl Sandbox {
     ///
     /// # Errors
     /// When the session is not there or not open.
+    #[expect(clippy::unused_async, reason = "callers wait for the person or for time, as over the wire")]
     pub async fn pay_as(&self, session_id: &str, card: Card, person: Person) -> Result<PayOutcome, SandboxError> {
         let mut state = self.lock();
         state.run_due();
@@ -209,6 +210,7 @@ impl Sandbox {
     ///
     /// # Errors
     /// When nothing waits for it.
+    #[expect(clippy::unused_async, reason = "callers wait for the person or for time, as over the wire")]
     pub async fn authenticate(&self, session_id: &str, granted: bool) -> Result<PayOutcome, SandboxError> {
         let mut state = self.lock();
         state.run_due();
@@ -216,6 +218,7 @@ impl Sandbox {
     }
 
     /// Does everything due up to now, each at its own time: renewals, retries, settlements, expiries.
+    #[expect(clippy::unused_async, reason = "callers wait for the person or for time, as over the wire")]
     pub async fn tick(&self) {
         self.lock().run_due();
     }
@@ -336,9 +339,8 @@ impl Sandbox {
         state.run_due();
         let form = if at_period_end { "cancel_at_period_end=true" } else { "" };
         // Canceling what is canceled changes nothing, and says so only to the API.
-        let _ = form::parse(form).and_then(|form| match at_period_end {
-            true => state.update_subscription(id, &form),
-            false => state.delete_subscription(id, &form),
+        let _ = form::parse(form).and_then(|form| {
+            if at_period_end { state.update_subscription(id, &form) } else { state.delete_subscription(id, &form) }
         });
     }
 
@@ -442,8 +444,9 @@ impl Sandbox {
         self.0.stop.cancelled().await;
     }
 
-    async fn stalled(&self) {
-        self.0.released.notified().await;
+    /// Ready when stalls are next released, counted from the call.
+    fn released(&self) -> tokio::sync::futures::Notified<'_> {
+        self.0.released.notified()
     }
 
     /// A panic elsewhere leaves whole objects behind, so its poison is ignored.

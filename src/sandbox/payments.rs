@@ -58,7 +58,7 @@ pub(super) enum Attempt {
 }
 
 impl State {
-    pub fn new_intent(&mut self, new: NewIntent, hidden: Intent) -> String {
+    pub fn new_intent(&mut self, new: &NewIntent, hidden: Intent) -> String {
         let id = self.new_id("pi");
         let secret = format!("{id}_secret_{}", self.random.hex());
         let types: &[&str] = if hidden.card.is_bank_debit() { &["card", "sepa_debit"] } else { &["card"] };

@@ -42,7 +42,7 @@ impl State {
             let message = format!("Refund amount ({amount}) is greater than unrefunded amount on charge ({left})");
             return Err(ApiError::param("amount", message));
         }
-        let id = self.refund(&charge, amount, &params["reason"], metadata(&params));
+        let id = self.refund(&charge, amount, &params["reason"], &metadata(&params));
         Ok(self.get(&id).clone())
     }
 
@@ -67,7 +67,7 @@ impl State {
         Err(ApiError::param(name, format!("This {kind} does not have a successful charge to refund.")))
     }
 
-    fn refund(&mut self, charge: &str, amount: i64, reason: &Value, metadata: Value) -> String {
+    fn refund(&mut self, charge: &str, amount: i64, reason: &Value, metadata: &Value) -> String {
         let id = self.new_id("re");
         let source = self.get(charge).clone();
         let kind = text(&source["payment_method_details"], "type").to_owned();

@@ -89,14 +89,16 @@ async fn api(sandbox: Sandbox, request: Request) -> Response<Body> {
         user_agent: text(&parts.headers, "user-agent"),
         body: body.to_bytes().to_vec(),
     };
-    respond(sandbox, request).await
+    respond(&sandbox, request).await
 }
 
-async fn respond(sandbox: Sandbox, request: ApiRequest) -> Response<Body> {
+async fn respond(sandbox: &Sandbox, request: ApiRequest) -> Response<Body> {
+    // Taken before the fault, so that a release between the two is not missed.
+    let released = sandbox.released();
     let fault = sandbox.lock().faults.take(&request.method, &request.path);
     let admitted = sandbox.lock().admit(request, fault);
     let work = match admitted {
-        Admitted::Answer(answer) => return response(&sandbox, &answer),
+        Admitted::Answer(answer) => return response(sandbox, &answer),
         Admitted::Work(work) => work,
     };
     if fault == Some(ApiFault::Cut) {
@@ -104,17 +106,19 @@ async fn respond(sandbox: Sandbox, request: ApiRequest) -> Response<Body> {
         return cut();
     }
     if fault == Some(ApiFault::Stall) {
-        sandbox.stalled().await;
+        released.await;
+        let answer = sandbox.lock().work(&work, None);
+        return response(sandbox, &answer);
     }
     let answer = sandbox.lock().work(&work, fault);
     match fault {
         Some(ApiFault::WorkThenCut) => cut(),
-        Some(ApiFault::HalfClose) => half(&sandbox, &answer),
+        Some(ApiFault::HalfClose) => half(sandbox, &answer),
         Some(ApiFault::WorkThenStall) => {
-            sandbox.stalled().await;
-            response(&sandbox, &answer)
+            released.await;
+            response(sandbox, &answer)
         }
-        _ => response(&sandbox, &answer),
+        _ => response(sandbox, &answer),
     }
 }
 

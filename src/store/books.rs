@@ -171,7 +171,9 @@ impl Reach {
     }
 
     fn done(&self) -> bool {
-        [&self.by_id, &self.by_payment_intent, &self.by_invoice, &self.by_subscription].iter().all(|f| f.wanted.is_empty())
+        [&self.by_id, &self.by_payment_intent, &self.by_invoice, &self.by_subscription]
+            .iter()
+            .all(|f| f.wanted.is_empty())
     }
 }
 
@@ -267,7 +269,11 @@ impl Tx {
     }
 
     /// Stores donors not yet known and returns the id of each by index.
-    pub async fn upsert_donors(&mut self, donors: &[NewDonor], now: i64) -> Result<HashMap<String, String>, StoreError> {
+    pub async fn upsert_donors(
+        &mut self,
+        donors: &[NewDonor],
+        now: i64,
+    ) -> Result<HashMap<String, String>, StoreError> {
         if donors.is_empty() {
             return Ok(HashMap::new());
         }
@@ -276,7 +282,11 @@ impl Tx {
              ON CONFLICT (email_index) DO NOTHING",
             donors,
             |query, donor| {
-                query.bind(donor.id.as_str().to_owned()).bind(donor.email_index.clone()).bind(donor.email_sealed.clone()).bind(now)
+                query
+                    .bind(donor.id.as_str().to_owned())
+                    .bind(donor.email_index.clone())
+                    .bind(donor.email_sealed.clone())
+                    .bind(now)
             },
         )
         .await?;

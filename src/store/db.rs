@@ -58,15 +58,21 @@ impl StoreError {
         match self {
             Self::Database(sqlx::Error::Database(error)) => match error.code().as_deref() {
                 // PostgreSQL: connection, resources, operator intervention, system, serialisation.
-                Some(code) if code.len() == 5 => ["08", "53", "57", "58", "40"].iter().any(|class| code.starts_with(class)),
+                Some(code) if code.len() == 5 => {
+                    ["08", "53", "57", "58", "40"].iter().any(|class| code.starts_with(class))
+                }
                 // SQLite: busy, locked, read-only, I/O, full, cannot open; the low byte of extended codes.
                 Some(code) => code.parse::<i32>().is_ok_and(|code| [5, 6, 8, 10, 13, 14].contains(&(code & 0xff))),
                 None => false,
             },
             Self::Database(error) => matches!(
                 error,
-                sqlx::Error::Io(_) | sqlx::Error::PoolTimedOut | sqlx::Error::PoolClosed | sqlx::Error::Protocol(_)
-                    | sqlx::Error::Tls(_) | sqlx::Error::WorkerCrashed
+                sqlx::Error::Io(_)
+                    | sqlx::Error::PoolTimedOut
+                    | sqlx::Error::PoolClosed
+                    | sqlx::Error::Protocol(_)
+                    | sqlx::Error::Tls(_)
+                    | sqlx::Error::WorkerCrashed
             ),
             _ => false,
         }
@@ -75,7 +81,9 @@ impl StoreError {
     /// What may be written down about it: a code, never a value of a row.
     pub fn code(&self) -> String {
         match self {
-            Self::Database(sqlx::Error::Database(error)) => format!("database code {}", error.code().unwrap_or_default()),
+            Self::Database(sqlx::Error::Database(error)) => {
+                format!("database code {}", error.code().unwrap_or_default())
+            }
             Self::Database(_) => "database out of reach".to_owned(),
             other => other.to_string(),
         }
@@ -83,9 +91,14 @@ impl StoreError {
 }
 
 /// What can be bound to a placeholder on both databases.
-pub trait Bind: for<'q> Encode<'q, Sqlite> + Type<Sqlite> + for<'q> Encode<'q, Postgres> + Type<Postgres> + Send {}
-impl<T> Bind for T where T: for<'q> Encode<'q, Sqlite> + Type<Sqlite> + for<'q> Encode<'q, Postgres> + Type<Postgres> + Send
-{}
+pub trait Bind:
+    for<'q> Encode<'q, Sqlite> + Type<Sqlite> + for<'q> Encode<'q, Postgres> + Type<Postgres> + Send
+{
+}
+impl<T> Bind for T where
+    T: for<'q> Encode<'q, Sqlite> + Type<Sqlite> + for<'q> Encode<'q, Postgres> + Type<Postgres> + Send
+{
+}
 
 /// What can be read from a row of both databases.
 pub trait Row: for<'r> FromRow<'r, SqliteRow> + for<'r> FromRow<'r, PgRow> + Send + Unpin {}
@@ -209,7 +222,8 @@ impl Tx {
         let last = keys.len().saturating_sub(1);
         // Filled up with the last key, so that only a few lengths are ever prepared.
         let run = RUNS.into_iter().rev().find(|run| *run >= keys.len()).unwrap_or(RUNS[0]);
-        (0..run).fold(self.text(repeated(sql, run)), |query, n| query.bind(keys.get(n.min(last)).map(|k| (*k).to_owned())))
+        (0..run)
+            .fold(self.text(repeated(sql, run)), |query, n| query.bind(keys.get(n.min(last)).map(|k| (*k).to_owned())))
     }
 
     /// All rows of a query whose `{?}` stands for a list of keys. Every key is looked up at most once.
@@ -393,7 +407,10 @@ mod tests {
             expand("INSERT INTO t (a, b) VALUES {(?, ?)} ON CONFLICT DO NOTHING", 2),
             "INSERT INTO t (a, b) VALUES ($1, $2), ($3, $4) ON CONFLICT DO NOTHING"
         );
-        assert_eq!(expand("SELECT a FROM t WHERE b IN ({?}) AND c = ?", 3), "SELECT a FROM t WHERE b IN ($1, $2, $3) AND c = $4");
+        assert_eq!(
+            expand("SELECT a FROM t WHERE b IN ({?}) AND c = ?", 3),
+            "SELECT a FROM t WHERE b IN ($1, $2, $3) AND c = $4"
+        );
         assert_eq!(expand("SELECT 1", 1), "SELECT 1");
     }
 }

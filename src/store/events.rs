@@ -86,7 +86,13 @@ impl Store {
     }
 
     /// Takes up to a batch of events that are due, oldest first, for the holder of `token` until `until`.
-    pub async fn lease_events(&self, token: &str, now: i64, until: i64, most: usize) -> Result<Vec<LeasedEvent>, StoreError> {
+    pub async fn lease_events(
+        &self,
+        token: &str,
+        now: i64,
+        until: i64,
+        most: usize,
+    ) -> Result<Vec<LeasedEvent>, StoreError> {
         let rows: Vec<EventRow> = self
             .db
             .write(
@@ -126,7 +132,14 @@ impl Store {
     }
 
     /// Notes that applying an event failed: tried again at `due_at`, or parked when there is none.
-    pub async fn fail_event(&self, id: &str, token: &str, error: &str, due_at: Option<i64>, now: i64) -> Result<(), StoreError> {
+    pub async fn fail_event(
+        &self,
+        id: &str,
+        token: &str,
+        error: &str,
+        due_at: Option<i64>,
+        now: i64,
+    ) -> Result<(), StoreError> {
         self.db
             .write(
                 "UPDATE stripe_events SET attempts = attempts + 1, error = $1, state = $2, due_at = $3, settled_at = $4, \
@@ -191,7 +204,14 @@ impl Store {
 
 impl Tx {
     /// Marks events as done inside the transaction that did it. Fails when the lease has passed to another worker.
-    pub async fn settle_events(&mut self, ids: &[&str], token: &str, state: EventState, note: Option<&str>, now: i64) -> Result<(), StoreError> {
+    pub async fn settle_events(
+        &mut self,
+        ids: &[&str],
+        token: &str,
+        state: EventState,
+        note: Option<&str>,
+        now: i64,
+    ) -> Result<(), StoreError> {
         for chunk in ids.chunks(BATCH) {
             let settled = self
                 .keyed(
