@@ -13,6 +13,7 @@
 
 pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod domain;
 pub mod gateway;
 pub mod http;
