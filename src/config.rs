@@ -14,7 +14,7 @@ use std::net::SocketAddr;
 
 use secrecy::SecretString;
 
-pub use sources::{ENV_FILE, Flags, Sources};
+pub use sources::{BasicFlags, ENV_FILE, Flags, Sources};
 pub use values::{DatabaseUrl, LogFormat, Mode, NewsroomZone, Origin, StripeKey};
 
 /// What every variable of ours begins with.

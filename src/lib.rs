@@ -21,5 +21,6 @@ pub mod id;
 pub mod sandbox;
 pub mod service;
 pub mod store;
+pub mod telemetry;
 pub mod vault;
 pub mod worker;

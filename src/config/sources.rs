@@ -29,13 +29,7 @@ impl Flags {
 
 impl clap::FromArgMatches for Flags {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let given = |setting: &Setting| {
-            setting
-                .flag
-                .and_then(|_| matches.get_one::<String>(setting.name))
-                .map(|value| (setting.name, value.clone()))
-        };
-        Ok(Self(SETTINGS.iter().filter_map(given).collect()))
+        Ok(given(matches, SETTINGS.iter()))
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
@@ -46,18 +40,68 @@ impl clap::FromArgMatches for Flags {
 
 impl clap::Args for Flags {
     fn augment_args(command: Command) -> Command {
-        SETTINGS.iter().fold(command, |command, setting| match setting.flag {
-            Some(flag) => command.arg(
-                Arg::new(setting.name).long(flag).value_name(setting.name).help(help(setting)).help_heading("Settings"),
-            ),
-            None => command,
-        })
+        augment(command, SETTINGS.iter())
     }
 
     fn augment_args_for_update(command: Command) -> Command {
         Self::augment_args(command)
     }
 }
+
+/// The flags of a command that only looks at the database.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct BasicFlags(Flags);
+
+impl BasicFlags {
+    const NAMES: [&'static str; 4] = ["DATABASE_URL", "TIME_ZONE", "LOG", "LOG_FORMAT"];
+
+    fn settings() -> impl Iterator<Item = &'static Setting> {
+        SETTINGS.iter().filter(|setting| Self::NAMES.contains(&setting.name))
+    }
+}
+
+impl From<BasicFlags> for Flags {
+    fn from(flags: BasicFlags) -> Self {
+        flags.0
+    }
+}
+
+impl clap::FromArgMatches for BasicFlags {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        Ok(Self(given(matches, Self::settings())))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        self.0.0.extend(Self::from_arg_matches(matches)?.0.0);
+        Ok(())
+    }
+}
+
+impl clap::Args for BasicFlags {
+    fn augment_args(command: Command) -> Command {
+        augment(command, Self::settings())
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        Self::augment_args(command)
+    }
+}
+
+fn given(matches: &ArgMatches, settings: impl Iterator<Item = &'static Setting>) -> Flags {
+    let value = |setting: &Setting| {
+        setting.flag.and_then(|_| matches.get_one::<String>(setting.name)).map(|value| (setting.name, value.clone()))
+    };
+    Flags(settings.filter_map(value).collect())
+}
+
+fn augment(command: Command, settings: impl Iterator<Item = &'static Setting>) -> Command {
+        settings.fold(command, |command, setting| match setting.flag {
+            Some(flag) => command.arg(
+                Arg::new(setting.name).long(flag).value_name(setting.name).help(help(setting)).help_heading("Settings"),
+            ),
+            None => command,
+        })
+    }
 
 fn help(setting: &Setting) -> String {
     let default = setting.default.filter(|default| !default.is_empty());
