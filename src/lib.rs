@@ -11,6 +11,7 @@
 // The sandbox writes Stripe's objects out whole, and `json!` recurses once per token.
 #![recursion_limit = "512"]
 
+pub mod app;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use clap::Args;
 
 use super::{CliError, print, sources};
+use crate::app::open_migrated;
 use crate::config::{BasicFlags, Basics};
 use crate::store::Store;
 
@@ -27,11 +28,12 @@ impl Migrate {
                 basics.database_url
             )));
         }
-        let store = Store::open(basics.database_url.expose()).await?;
-        let done = if self.status { Ok(()) } else { store.migrate().await };
+        let store = match self.status {
+            true => Store::open(basics.database_url.expose()).await?,
+            false => open_migrated(&basics.database_url).await?,
+        };
         let migrations = store.migrations().await;
         store.close().await;
-        done?;
         let mut text = format!("{} {}\n", store.kind(), basics.database_url);
         for migration in migrations? {
             let state = if migration.applied { "applied" } else { "pending" };
