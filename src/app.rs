@@ -66,32 +66,35 @@ pub struct App;
 impl App {
     /// Checks, migrates, listens, and begins to serve and work as `settings` say.
     pub async fn start(settings: Settings, clock: Clock, random: Random) -> Result<Running, AppError> {
+        let address = settings.listen;
+        let bound = TcpListener::bind(address).await;
+        let listener = bound.map_err(|source| AppError::Listen { address, source })?;
+        Self::start_on(listener, settings, clock, random).await
+    }
+
+    /// The same on a listener that is open already, for whoever must know the port before the settings.
+    pub async fn start_on(
+        listener: TcpListener,
+        settings: Settings,
+        clock: Clock,
+        random: Random,
+    ) -> Result<Running, AppError> {
+        let listening = |source| AppError::Listen { address: settings.listen, source };
+        let address = listener.local_addr().map_err(listening)?;
         let database = &settings.basics.database_url;
         let worker_lock = match (&settings.worker, database.sqlite_path()) {
             (Some(_), Some(path)) => Some(lock_worker(&path, database)?),
             _ => None,
         };
+        let stripe = GatewayConfig {
+            api_url: settings.stripe_api_url.to_string(),
+            secret_key: settings.stripe_secret_key.secret().clone(),
+        };
+        let gateway = Gateway::new(&stripe, random.clone())?;
+        let sealer = Sealer::parse(&settings.vault_public_key, random.clone())?;
         let store = open_migrated(database).await?;
         identity::check(&store, &settings).await?;
-        let address = settings.listen;
-        let listening = |source| AppError::Listen { address, source };
-        let listener = TcpListener::bind(address).await.map_err(listening)?;
-        let address = listener.local_addr().map_err(listening)?;
-        let parts = Parts {
-            sealer: Sealer::parse(&settings.vault_public_key, random.clone())?,
-            gateway: Gateway::new(
-                &GatewayConfig {
-                    api_url: settings.stripe_api_url.to_string(),
-                    secret_key: settings.stripe_secret_key.secret().clone(),
-                },
-                random.clone(),
-            )?,
-            arrived: Arc::new(Notify::new()),
-            settings,
-            store,
-            clock,
-            random,
-        };
+        let parts = Parts { settings, store, sealer, gateway, clock, random, arrived: Arc::new(Notify::new()) };
         parts.start(listener, address, worker_lock)
     }
 }

@@ -1,9 +1,12 @@
 //! The command line: one file per command. A command reads its settings, calls the library and prints; it decides
 //! nothing else. Standard output is for results, standard error for logs and problems.
 
+mod demo;
+mod demo_once;
 mod init;
 mod migrate;
 mod report;
+mod sandbox;
 mod serve;
 
 use std::io::Write as _;
@@ -45,6 +48,10 @@ enum Command {
     Serve(serve::Serve),
     /// Bring the database's schema up to this program's.
     Migrate(migrate::Migrate),
+    /// Take pretended gifts: no Stripe account, no database server, nothing kept.
+    Demo(demo::Demo),
+    /// Run the stand-in for Stripe alone, in real time.
+    Sandbox(sandbox::Stand),
     /// Print what came in.
     #[command(subcommand)]
     Report(report::Report),
@@ -99,6 +106,8 @@ fn dispatch(command: Command) -> Result<(), CliError> {
         Command::Init => init::run(Path::new("")),
         Command::Serve(serve) => block_on(serve.run()),
         Command::Migrate(migrate) => block_on(migrate.run()),
+        Command::Demo(demo) => block_on(demo.run()),
+        Command::Sandbox(stand) => block_on(stand.run()),
         Command::Report(report) => block_on(report.run()),
     }
 }

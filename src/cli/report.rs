@@ -2,9 +2,11 @@
 
 use clap::{Args, Subcommand, ValueEnum};
 use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use serde::Serialize;
 
 use super::{CliError, print, sources};
+use crate::clock::Clock;
 use crate::config::{BasicFlags, Basics};
 use crate::domain::report::{By, RevenueRow, group};
 use crate::store::{Fixed, Store};
@@ -104,6 +106,11 @@ pub(super) async fn revenue(
     let rows = group(&store.revenue(from, to).await?, by)
         .map_err(|error| CliError::Failed(format!("the sums from {from} to {to}: {error}. Ask for shorter periods.")))?;
     Ok(RevenueReport { from, to, by, time_zone, rows })
+}
+
+/// The day it is by `clock`, in UTC.
+pub(super) fn day_of_clock(clock: &Clock) -> Date {
+    jiff::Timestamp::from_second(clock.now()).unwrap_or_default().to_zoned(TimeZone::UTC).date()
 }
 
 fn json(report: &RevenueReport) -> Result<String, CliError> {

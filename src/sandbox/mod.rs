@@ -182,6 +182,12 @@ impl Sandbox {
         self.0.url.clone()
     }
 
+    /// Links to its pages at `url` (with the trailing slash) from now on, where browsers reach it elsewhere than it
+    /// listens.
+    pub fn reached_at(&self, url: &str) {
+        url.clone_into(&mut self.lock().base);
+    }
+
     /// Sends every event from now on to `url` too, signed with `secret`.
     pub fn add_endpoint(&self, url: &str, secret: &str) {
         self.lock().outbound.add(url, secret);

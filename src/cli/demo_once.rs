@@ -1,0 +1,112 @@
+//! `mainstay demo --once`: three gifts and three months with no person, over HTTP alone.
+//!
+//! It does what a browser would: makes pledges by the API, pays on the sandbox's page, presses its clock's button.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::CliError;
+use super::demo::Ends;
+use super::report::{self, day_of_clock};
+use crate::domain::report::By;
+
+/// How long all events together may take to be reconciled; far longer than they need.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long to wait before looking again.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
+const GIFTS: [(&str, i64, &str, &str); 3] =
+    [("once", 2500, "USD", "paid"), ("monthly", 200, "EUR", "active"), ("annual", 5000, "JPY", "active")];
+
+#[derive(Deserialize)]
+struct Made {
+    id: String,
+    checkout_url: String,
+}
+
+/// Plays it through and returns the revenue table.
+pub(super) async fn play(ends: &Ends) -> Result<String, CliError> {
+    let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build();
+    let player = Player { client: client.map_err(|error| failed("preparing", &error))?, ends };
+    let from = day_of_clock(&ends.clock);
+    let mut pledges = Vec::with_capacity(GIFTS.len());
+    for (frequency, amount_minor, currency, settled) in GIFTS {
+        let body = json!({"frequency": frequency, "amount_minor": amount_minor, "currency": currency});
+        let made = player.pledge(&body).await?;
+        player.pay(&made.checkout_url).await?;
+        pledges.push((made.id, settled));
+    }
+    player.caught_up().await?;
+    for (id, settled) in &pledges {
+        let status = player.status(id).await?;
+        if status != *settled {
+            return Err(CliError::Failed(format!("the pledge {id} is {status}, and should be {settled}")));
+        }
+    }
+    player.post_form(&format!("{}clock", ends.sandbox_url), &[("by", "quarter")]).await?;
+    player.caught_up().await?;
+    let to = day_of_clock(&ends.clock).saturating_add(jiff::Span::new().days(1));
+    Ok(report::table(&report::revenue(&ends.store, "UTC", from, to, By::Month).await?))
+}
+
+struct Player<'a> {
+    client: reqwest::Client,
+    ends: &'a Ends,
+}
+
+impl Player<'_> {
+    async fn pledge(&self, body: &Value) -> Result<Made, CliError> {
+        let what = "making a pledge";
+        let url = format!("{}/v1/pledges", self.ends.app_url);
+        let answer = self.client.post(url).json(body).send().await.and_then(reqwest::Response::error_for_status);
+        answer.map_err(|error| failed(what, &error))?.json().await.map_err(|error| failed(what, &error))
+    }
+
+    async fn pay(&self, checkout_url: &str) -> Result<(), CliError> {
+        let person = [("card", "works"), ("email", "reader@example.org"), ("name", "A Reader")];
+        self.post_form(checkout_url, &person).await
+    }
+
+    /// Sends a form; the answer is a page or the way on.
+    async fn post_form(&self, url: &str, form: &[(&str, &str)]) -> Result<(), CliError> {
+        let answer = self.client.post(url).form(form).send().await.and_then(reqwest::Response::error_for_status);
+        answer.map(drop).map_err(|error| failed("on the sandbox's page", &error))
+    }
+
+    async fn status(&self, id: &str) -> Result<String, CliError> {
+        let what = "looking at a pledge";
+        let url = format!("{}/v1/pledges/{id}", self.ends.app_url);
+        let answer = self.client.get(url).send().await.and_then(reqwest::Response::error_for_status);
+        let pledge: Value =
+            answer.map_err(|error| failed(what, &error))?.json().await.map_err(|error| failed(what, &error))?;
+        Ok(pledge["status"].as_str().unwrap_or_default().to_owned())
+    }
+
+    /// Waits until every event was sent and reconciled.
+    async fn caught_up(&self) -> Result<(), CliError> {
+        let waited = tokio::time::timeout(PATIENCE, async {
+            loop {
+                self.ends.sandbox.tick().await;
+                let sent = self.ends.sandbox.deliver_pending().await;
+                let counts = self.ends.store.count_events().await?;
+                if let Some(parked) = counts.get("parked").filter(|parked| **parked > 0) {
+                    return Err(CliError::Failed(format!("{parked} events could not be reconciled")));
+                }
+                let known: i64 = counts.values().sum();
+                let made = i64::try_from(self.ends.sandbox.events().len()).unwrap_or(i64::MAX);
+                if sent == 0 && counts.get("received") == Some(&0) && known >= made {
+                    return Ok(());
+                }
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+        });
+        let late = |_| CliError::Failed(format!("not every event was reconciled within {} s", PATIENCE.as_secs()));
+        waited.await.map_err(late)?
+    }
+}
+
+fn failed(doing: &str, error: &reqwest::Error) -> CliError {
+    CliError::Failed(format!("the demo failed {doing}: {error}"))
+}
