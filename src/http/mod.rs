@@ -1,1 +1,18 @@
 //! The HTTP side: routes, extractors, errors. Handlers parse, call one verb, and render.
+//!
+//! Every error is problem+json with a stable code and the request's id, or a page where people look. No address, user
+//! agent or referrer is read, stored or logged.
+
+pub mod campaigns;
+pub mod error;
+pub mod extract;
+pub mod give;
+pub mod health;
+pub mod openapi;
+pub mod pages;
+pub mod pledges;
+pub mod router;
+pub mod server;
+pub mod webhooks;
+
+pub use router::{Ops, WebState, ops_router, router};
