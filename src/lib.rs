@@ -11,8 +11,10 @@
 // The sandbox writes Stripe's objects out whole, and `json!` recurses once per token.
 #![recursion_limit = "512"]
 
+pub mod app;
 pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod domain;
 pub mod gateway;
 pub mod http;
@@ -20,5 +22,6 @@ pub mod id;
 pub mod sandbox;
 pub mod service;
 pub mod store;
+pub mod telemetry;
 pub mod vault;
 pub mod worker;

@@ -1,1 +1,156 @@
-//! One file per command.
+//! The command line: one file per command. A command reads its settings, calls the library and prints; it decides
+//! nothing else. Standard output is for results, standard error for logs and problems.
+
+mod init;
+mod migrate;
+mod report;
+mod serve;
+
+use std::io::Write as _;
+use std::path::Path;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::app::AppError;
+use crate::config::{ConfigError, Flags, Sources};
+use crate::store::StoreError;
+use crate::telemetry::TelemetryError;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  it could not be done; standard error says what failed and what to do
+  2  wrong usage or wrong settings; nothing was begun
+
+Examples:
+  mainstay demo                     try it, with nothing set up
+  mainstay init                     write mainstay.env with fresh keys
+  mainstay serve                    take gifts
+  mainstay report revenue --from 2026-01-01 --to 2027-01-01 --by month";
+
+/// The donation back end of a newsroom that lives on its readers.
+#[derive(Debug, Parser)]
+#[command(name = "mainstay", version, about, after_help = EXIT_CODES, max_term_width = 120)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Write mainstay.env: every setting with a comment, and fresh keys. Never overwrites.
+    Init,
+    /// Check the settings, migrate the database, and take gifts until SIGTERM or Ctrl-C.
+    Serve(serve::Serve),
+    /// Bring the database's schema up to this program's.
+    Migrate(migrate::Migrate),
+    /// Print what came in.
+    #[command(subcommand)]
+    Report(report::Report),
+}
+
+/// Why a command ended badly.
+#[derive(Debug, thiserror::Error)]
+pub enum CliError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// What is wrong with how it was called.
+    #[error("{0}")]
+    Usage(String),
+    #[error(transparent)]
+    App(#[from] AppError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
+    /// What failed, where, and what to do.
+    #[error("{0}")]
+    Failed(String),
+    #[error("cannot write the result: {0}")]
+    Output(#[from] std::io::Error),
+}
+
+impl CliError {
+    /// See `--help`.
+    fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Config(_) | Self::Usage(_) => ExitCode::from(2),
+            _ => ExitCode::FAILURE,
+        }
+    }
+}
+
+/// Runs the command; what went wrong is said on standard error.
+pub fn run(cli: Cli) -> ExitCode {
+    match dispatch(cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever read our output has seen enough: `mainstay report … | head`.
+        Err(CliError::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(std::io::stderr(), "mainstay: {error}");
+            error.exit_code()
+        }
+    }
+}
+
+fn dispatch(command: Command) -> Result<(), CliError> {
+    match command {
+        Command::Init => init::run(Path::new("")),
+        Command::Serve(serve) => block_on(serve.run()),
+        Command::Migrate(migrate) => block_on(migrate.run()),
+        Command::Report(report) => block_on(report.run()),
+    }
+}
+
+/// Runs a command that waits for databases and networks.
+fn block_on(work: impl Future<Output = Result<(), CliError>>) -> Result<(), CliError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| CliError::Failed(format!("cannot start threads: {error}")))?;
+    runtime.block_on(work)
+}
+
+/// Where settings come from in the working directory.
+fn sources(flags: Flags) -> Result<Sources, ConfigError> {
+    Sources::of_process(flags, Path::new(""))
+}
+
+/// Prints one result.
+fn print(text: &str) -> Result<(), CliError> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    Ok(out.flush()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+    use crate::config::{SETTINGS, Secrecy};
+
+    #[test]
+    fn the_command_line_is_well_formed_and_help_names_exit_codes_and_examples() {
+        Cli::command().debug_assert();
+        let help = Cli::command().render_long_help().to_string();
+        assert!(help.contains("Exit codes:") && help.contains("Examples:"), "{help}");
+    }
+
+    #[test]
+    fn help_mentions_no_secret() {
+        let mut command = Cli::command();
+        let serve = command.find_subcommand_mut("serve").unwrap();
+        let help = serve.render_long_help().to_string();
+        for setting in SETTINGS {
+            let flag = format!("--{}", setting.name.to_ascii_lowercase().replace('_', "-"));
+            assert_eq!(help.contains(&flag), setting.secrecy != Secrecy::Secret, "{flag}");
+        }
+    }
+
+    #[test]
+    fn wrong_settings_and_wrong_usage_exit_with_2_and_failures_with_1() {
+        let config = CliError::Config(ConfigError { problems: Vec::new() });
+        assert_eq!(format!("{:?}", config.exit_code()), format!("{:?}", ExitCode::from(2)));
+        assert_eq!(format!("{:?}", CliError::Failed(String::new()).exit_code()), format!("{:?}", ExitCode::from(1)));
+    }
+}

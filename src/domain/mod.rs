@@ -12,4 +12,5 @@ pub mod facts;
 pub mod money;
 pub mod new_pledge;
 pub mod pledge;
+pub mod report;
 pub mod return_url;

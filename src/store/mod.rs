@@ -10,6 +10,7 @@ mod events;
 mod idempotency;
 mod instance;
 mod pledges;
+mod report;
 
 pub use books::NewDonor;
 pub use db::{BATCH, Bind, Db, Query, Row, StoreError, Tx};

@@ -1,0 +1,121 @@
+//! `mainstay serve`: the server itself.
+
+use clap::{Args, ValueEnum};
+
+use super::{CliError, print, sources};
+use crate::app::{App, Running};
+use crate::clock::Clock;
+use crate::config::{Flags, Role, Settings};
+use crate::id::Random;
+
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub(super) struct Serve {
+    /// Run one half only: `web` takes gifts and webhooks and needs no private key; `worker` reconciles, and answers
+    /// /healthz, /readyz and /metrics.
+    #[arg(long, value_enum)]
+    only: Option<Half>,
+    #[command(flatten)]
+    settings: Flags,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  mainstay serve
+  mainstay serve --listen 0.0.0.0:8787 --public-url https://give.example.org
+  mainstay serve --only web
+Secrets are no flags: give them in mainstay.env, as variables, or as files named by variables:
+  MAINSTAY_STRIPE_SECRET_KEY, MAINSTAY_STRIPE_WEBHOOK_SECRETS, MAINSTAY_VAULT_PRIVATE_KEY, MAINSTAY_VAULT_INDEX_KEY
+  (MAINSTAY_STRIPE_SECRET_KEY_FILE, …)
+SIGTERM and Ctrl-C end it in order, with exit code 0.";
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Half {
+    Web,
+    Worker,
+}
+
+impl Serve {
+    pub async fn run(self) -> Result<(), CliError> {
+        let role = match self.only {
+            None => Role::All,
+            Some(Half::Web) => Role::Web,
+            Some(Half::Worker) => Role::Worker,
+        };
+        let settings = Settings::load(sources(self.settings)?, role)?;
+        crate::telemetry::start(&settings.basics.log)?;
+        // Installed before anything is begun, so that no moment is left in which a signal kills us.
+        let mut stop = StopSignals::install()?;
+        let about = settings.clone();
+        let mut running = App::start(settings, Clock::system(), Random::system()).await?;
+        print(&banner(&about, role, &running))?;
+        let failure = tokio::select! {
+            () = stop.received() => None,
+            failure = running.failure() => Some(failure),
+        };
+        tracing::info!("stopping");
+        running.stop().await;
+        failure.map_or(Ok(()), |failure| Err(failure.into()))
+    }
+}
+
+/// What runs, once, for whoever started it.
+fn banner(settings: &Settings, role: Role, running: &Running) -> String {
+    let what = match role {
+        Role::All => "web and worker",
+        Role::Web => "web only: reconciles nothing",
+        Role::Worker => "worker only",
+    };
+    let mut lines = vec![
+        format!("Mainstay {} ({what})", env!("CARGO_PKG_VERSION")),
+        format!("database  {} {}", running.store.kind(), settings.basics.database_url),
+        format!("stripe    {} {}", settings.stripe_secret_key.mode(), settings.stripe_api_url),
+        format!("listening http://{}", running.address),
+    ];
+    if let Some(web) = &settings.web {
+        lines.push(format!("giving    {}/give", web.public_url));
+        lines.push(format!("webhooks  {}/webhooks/stripe", web.public_url));
+    }
+    lines.join("\n") + "\n"
+}
+
+/// SIGTERM and SIGINT.
+pub(super) struct StopSignals {
+    #[cfg(unix)]
+    terminate: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl StopSignals {
+    /// From here on the signals do not kill the process.
+    #[cfg(unix)]
+    pub fn install() -> Result<Self, CliError> {
+        use tokio::signal::unix::{SignalKind, signal};
+
+        let wrong = |error| CliError::Failed(format!("cannot listen for SIGTERM and SIGINT: {error}"));
+        Ok(Self {
+            terminate: signal(SignalKind::terminate()).map_err(wrong)?,
+            interrupt: signal(SignalKind::interrupt()).map_err(wrong)?,
+        })
+    }
+
+    #[cfg(not(unix))]
+    pub fn install() -> Result<Self, CliError> {
+        Ok(Self {})
+    }
+
+    /// Ends at the first signal.
+    #[cfg(unix)]
+    pub async fn received(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+
+    #[cfg(not(unix))]
+    pub async fn received(&mut self) {
+        let _ = tokio::signal::ctrl_c().await;
+    }
+}

@@ -1,0 +1,276 @@
+//! The settings: the only reader of the environment.
+//!
+//! Every setting is a row of [`SETTINGS`]; from that table come the flags, the variables, the comments that
+//! `mainstay init` writes and the table in the README. A flag beats the environment, the environment beats
+//! `mainstay.env` in the working directory. All problems are reported at once. Invariant: a secret is never printed,
+//! neither in an error nor by `Debug`, and is no flag.
+
+mod parse;
+mod sources;
+mod values;
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use secrecy::SecretString;
+
+pub use sources::{BasicFlags, ENV_FILE, Flags, Sources};
+pub use values::{DatabaseUrl, LogFormat, Mode, NewsroomZone, Origin, StripeKey};
+
+/// What every variable of ours begins with.
+pub const PREFIX: &str = "MAINSTAY_";
+/// What a variable that names a file with the value ends with.
+pub const FILE_SUFFIX: &str = "_FILE";
+
+/// One setting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Setting {
+    /// Without [`PREFIX`]: `DATABASE_URL`.
+    pub name: &'static str,
+    /// Without the dashes: `database-url`. Secrets have none.
+    pub flag: Option<&'static str>,
+    pub secrecy: Secrecy,
+    /// What holds when it is not given.
+    pub default: Option<&'static str>,
+    /// What it is, for the README, `--help` and `mainstay.env`; one line.
+    pub what: &'static str,
+    /// What a value looks like, for errors.
+    pub expected: &'static str,
+}
+
+/// Who may see a setting.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Secrecy {
+    /// A flag and a variable.
+    Open,
+    /// May hold a password: a flag (without one), a variable, or a file.
+    Mixed,
+    /// A variable or a file, never a flag: flags show in process lists.
+    Secret,
+}
+
+impl Setting {
+    /// `MAINSTAY_DATABASE_URL`
+    pub fn variable(&self) -> String {
+        format!("{PREFIX}{}", self.name)
+    }
+
+    /// `MAINSTAY_DATABASE_URL_FILE`, where the value may come from a file.
+    pub fn file_variable(&self) -> Option<String> {
+        (self.secrecy != Secrecy::Open).then(|| format!("{PREFIX}{}{FILE_SUFFIX}", self.name))
+    }
+}
+
+/// A row of [`SETTINGS`].
+const fn row(
+    name: &'static str,
+    flag: Option<&'static str>,
+    default: Option<&'static str>,
+    what: &'static str,
+    expected: &'static str,
+) -> Setting {
+    let secrecy = if flag.is_some() { Secrecy::Open } else { Secrecy::Secret };
+    Setting { name, flag, secrecy, default, what, expected }
+}
+
+/// Every setting, in the order of the README.
+pub const SETTINGS: &[Setting] = &[
+    Setting {
+        secrecy: Secrecy::Mixed,
+        ..row(
+            "DATABASE_URL",
+            Some("database-url"),
+            Some("sqlite://mainstay.db"),
+            "The database: an SQLite file, or a PostgreSQL server.",
+            "sqlite://PATH or postgres://USER:PASSWORD@HOST:PORT/NAME",
+        )
+    },
+    row(
+        "LISTEN",
+        Some("listen"),
+        Some("127.0.0.1:8787"),
+        "The address and port to listen on.",
+        "an address and a port, such as 127.0.0.1:8787 or [::]:8787",
+    ),
+    row(
+        "PUBLIC_URL",
+        Some("public-url"),
+        None,
+        "Where donors reach this server: scheme and host, no path.",
+        "an origin without a path, such as https://give.example.org",
+    ),
+    row(
+        "ALLOWED_ORIGINS",
+        Some("allowed-origins"),
+        Some(""),
+        "Origins of other sites that may call the API and be returned to after checkout, parted by commas.",
+        "exact origins parted by commas, such as https://example.org,https://www.example.org",
+    ),
+    row(
+        "TIME_ZONE",
+        Some("time-zone"),
+        Some("UTC"),
+        "The newsroom's time zone: it decides days and months in reports. Fixed at the first start.",
+        "an IANA name, such as Europe/Riga or America/New_York",
+    ),
+    row(
+        "STRIPE_SECRET_KEY",
+        None,
+        None,
+        "Stripe's secret or restricted API key.",
+        "a key beginning with sk_test_, sk_live_, rk_test_ or rk_live_, from the Stripe dashboard under Developers, API keys",
+    ),
+    row(
+        "STRIPE_WEBHOOK_SECRETS",
+        None,
+        None,
+        "The signing secret of the webhook endpoint at Stripe; several, parted by commas, while one replaces another.",
+        "secrets beginning with whsec_, parted by commas, from the Stripe dashboard under Developers, Webhooks",
+    ),
+    row(
+        "STRIPE_API_URL",
+        Some("stripe-api-url"),
+        Some("https://api.stripe.com/"),
+        "Where Stripe's API is; another value only to try things out against the sandbox.",
+        "a URL beginning with https:// (or http:// for the sandbox), such as https://api.stripe.com/",
+    ),
+    row(
+        "VAULT_PUBLIC_KEY",
+        Some("vault-public-key"),
+        None,
+        "The vault's public key: seals what could identify a donor.",
+        "vault_public_ and 64 hex digits, as `mainstay init` writes it",
+    ),
+    row(
+        "VAULT_PRIVATE_KEY",
+        None,
+        None,
+        "The vault's private key: opens what was sealed. Without it, sealed data is lost; keep a copy elsewhere.",
+        "vault_private_ and 64 hex digits, as `mainstay init` writes it",
+    ),
+    row(
+        "VAULT_INDEX_KEY",
+        None,
+        None,
+        "The key of the blind index, by which a donor's address is found without storing it.",
+        "vault_index_ and 64 hex digits, as `mainstay init` writes it",
+    ),
+    row(
+        "LOG",
+        Some("log"),
+        Some("info"),
+        "What is logged: a level, or levels by module.",
+        "error, warn, info, debug or trace, or a filter such as info,mainstay::worker=debug",
+    ),
+    row("LOG_FORMAT", Some("log-format"), Some("text"), "How it is logged: text or json.", "text or json"),
+];
+
+/// The setting of this name (without [`PREFIX`]).
+pub fn setting(name: &str) -> Option<&'static Setting> {
+    SETTINGS.iter().find(|setting| setting.name == name)
+}
+
+/// Which halves of the server run in a process. Each needs other settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// Web and worker in one process.
+    All,
+    /// Takes pledges and webhooks. Needs no key that opens donor data.
+    Web,
+    /// Reconciles what Stripe sent.
+    Worker,
+}
+
+impl Role {
+    pub fn serves_web(self) -> bool {
+        self != Self::Worker
+    }
+
+    pub fn works(self) -> bool {
+        self != Self::Web
+    }
+}
+
+/// What a command needs that only looks at the database.
+#[derive(Debug, Clone)]
+pub struct Basics {
+    pub database_url: DatabaseUrl,
+    pub time_zone: NewsroomZone,
+    pub log: Log,
+}
+
+/// What is logged, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// As tracing-subscriber's `EnvFilter` reads it.
+    pub filter: String,
+    pub format: LogFormat,
+}
+
+/// What the server needs.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    pub basics: Basics,
+    pub listen: SocketAddr,
+    pub stripe_secret_key: StripeKey,
+    /// Ends with a slash.
+    pub stripe_api_url: url::Url,
+    pub vault_public_key: String,
+    /// Set where this process serves the web.
+    pub web: Option<WebSettings>,
+    /// Set where this process works.
+    pub worker: Option<WorkerSettings>,
+}
+
+/// What only the web half needs.
+#[derive(Debug, Clone)]
+pub struct WebSettings {
+    pub public_url: Origin,
+    pub allowed_origins: Vec<Origin>,
+    pub stripe_webhook_secrets: Vec<SecretString>,
+}
+
+/// What only the worker half needs.
+#[derive(Debug, Clone)]
+pub struct WorkerSettings {
+    pub vault_private_key: SecretString,
+    pub vault_index_key: SecretString,
+}
+
+/// One thing that is wrong with the settings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Which setting, or where in which file.
+    pub place: String,
+    /// What is wrong, what was expected, what to do. Never a secret's value.
+    pub what: String,
+}
+
+/// Everything that is wrong with the settings.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub struct ConfigError {
+    pub problems: Vec<Problem>,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.problems.len();
+        write!(f, "the configuration has {count} problem{}:", if count == 1 { "" } else { "s" })?;
+        self.problems.iter().try_for_each(|problem| write!(f, "\n  {}: {}", problem.place, problem.what))
+    }
+}
+
+/// The first variable that holds a live Stripe key, if one does. The demo refuses to run beside one.
+pub fn live_stripe_key_in_environment() -> Option<&'static str> {
+    const NAMES: [&str; 3] = ["MAINSTAY_STRIPE_SECRET_KEY", "STRIPE_SECRET_KEY", "STRIPE_API_KEY"];
+    #[expect(clippy::disallowed_methods, reason = "this module is the reader of the environment")]
+    let value = |name: &str| std::env::var_os(name);
+    NAMES.into_iter().find(|name| value(name).is_some_and(|value| is_live_key(&value.to_string_lossy())))
+}
+
+fn is_live_key(value: &str) -> bool {
+    StripeKey::LIVE_PREFIXES.iter().any(|prefix| value.trim().starts_with(prefix))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,199 @@
+//! From texts to [`Settings`]: every value is read, and every problem is kept, before any is reported.
+
+use std::net::SocketAddr;
+
+use secrecy::{ExposeSecret, SecretString};
+use url::Url;
+
+use super::sources::Given;
+use super::{
+    Basics, ConfigError, DatabaseUrl, Log, LogFormat, NewsroomZone, Origin, Problem, Role, Secrecy, Settings, Sources,
+    StripeKey, WebSettings, WorkerSettings, setting,
+};
+use crate::id::Random;
+use crate::vault::{IndexKey, Opener, Sealer};
+
+/// What stands for a value that was not given or is wrong; the problem is recorded, so nobody sees it.
+const WRONG: &str = "";
+
+impl Basics {
+    /// What `migrate` and `report` need.
+    pub fn load(sources: Sources) -> Result<Self, ConfigError> {
+        let mut reader = Reader::new(sources);
+        let basics = reader.basics();
+        reader.finish(basics)
+    }
+}
+
+impl Settings {
+    /// What `serve` needs in `role`.
+    pub fn load(sources: Sources, role: Role) -> Result<Self, ConfigError> {
+        let mut reader = Reader::new(sources);
+        let settings = reader.settings(role);
+        reader.finish(settings)
+    }
+}
+
+struct Reader {
+    sources: Sources,
+    problems: Vec<Problem>,
+}
+
+impl Reader {
+    fn new(mut sources: Sources) -> Self {
+        let problems = std::mem::take(&mut sources.problems);
+        Self { sources, problems }
+    }
+
+    /// `value`, unless there was a problem.
+    fn finish<T>(self, value: Option<T>) -> Result<T, ConfigError> {
+        match value {
+            Some(value) if self.problems.is_empty() => Ok(value),
+            _ => Err(ConfigError { problems: self.problems }),
+        }
+    }
+
+    /// The value of a setting read by `read`. `None`, and a problem, when it is wrong or missing.
+    fn get<T>(&mut self, name: &'static str, read: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+        let setting = setting(name)?;
+        let given = match self.sources.find(setting) {
+            Ok(given) => given,
+            Err(problem) => {
+                self.problems.push(problem);
+                return None;
+            }
+        };
+        let default = |value: &str| Given { value: value.to_owned(), place: setting.variable(), by_flag: false };
+        let Some(given) = given.or_else(|| setting.default.map(default)) else {
+            self.problem(setting.variable(), format!("is needed and not given. Set it to {}.", setting.expected));
+            return None;
+        };
+        let value = read(&given.value);
+        if value.is_none() {
+            let shown = if setting.secrecy == Secrecy::Open {
+                format!("{:?} is wrong: ", given.value)
+            } else {
+                WRONG.to_owned()
+            };
+            self.problem(given.place, format!("{shown}expected {}.", setting.expected));
+        } else if given.by_flag && DatabaseUrl::parse(&given.value).is_some_and(|url| url.has_password()) {
+            let what = format!("a password in a flag shows in process lists. Give it by {}.", setting.variable());
+            self.problem(given.place, what);
+        }
+        value
+    }
+
+    fn problem(&mut self, place: String, what: String) {
+        self.problems.push(Problem { place, what });
+    }
+
+    fn basics(&mut self) -> Option<Basics> {
+        let database_url = self.get("DATABASE_URL", DatabaseUrl::parse);
+        let time_zone = self.get("TIME_ZONE", NewsroomZone::parse);
+        let filter = self.get("LOG", log_filter);
+        let format = self.get("LOG_FORMAT", log_format);
+        Some(Basics {
+            database_url: database_url?,
+            time_zone: time_zone?,
+            log: Log { filter: filter?, format: format? },
+        })
+    }
+
+    fn settings(&mut self, role: Role) -> Option<Settings> {
+        // Everything is read before anything is given up, so that all problems are reported.
+        let basics = self.basics();
+        let listen = self.get("LISTEN", |text| text.parse::<SocketAddr>().ok());
+        let stripe_secret_key = self.get("STRIPE_SECRET_KEY", StripeKey::parse);
+        let stripe_api_url = self.get("STRIPE_API_URL", api_url);
+        let vault_public_key = self.get("VAULT_PUBLIC_KEY", |text| sealer(text).map(|_| text.to_owned()));
+        let web = role.serves_web().then(|| self.web());
+        let worker = role.works().then(|| self.worker());
+        if let (Some(public), Some(Some(worker))) = (&vault_public_key, &worker) {
+            self.check_key_pair(public, &worker.vault_private_key);
+        }
+        Some(Settings {
+            basics: basics?,
+            listen: listen?,
+            stripe_secret_key: stripe_secret_key?,
+            stripe_api_url: stripe_api_url?,
+            vault_public_key: vault_public_key?,
+            web: match web {
+                Some(web) => Some(web?),
+                None => None,
+            },
+            worker: match worker {
+                Some(worker) => Some(worker?),
+                None => None,
+            },
+        })
+    }
+
+    fn web(&mut self) -> Option<WebSettings> {
+        let public_url = self.get("PUBLIC_URL", Origin::parse);
+        let allowed_origins = self.get("ALLOWED_ORIGINS", |text| parts(text).map(Origin::parse).collect());
+        let stripe_webhook_secrets = self.get("STRIPE_WEBHOOK_SECRETS", webhook_secrets);
+        Some(WebSettings {
+            public_url: public_url?,
+            allowed_origins: allowed_origins?,
+            stripe_webhook_secrets: stripe_webhook_secrets?,
+        })
+    }
+
+    fn worker(&mut self) -> Option<WorkerSettings> {
+        let private = self.get("VAULT_PRIVATE_KEY", |text| key(text, |text| Opener::parse(text).is_ok()));
+        let index = self.get("VAULT_INDEX_KEY", |text| key(text, |text| IndexKey::parse(text).is_ok()));
+        Some(WorkerSettings { vault_private_key: private?, vault_index_key: index? })
+    }
+
+    fn check_key_pair(&mut self, public: &str, private: &SecretString) {
+        let pair = Opener::parse(private).ok().zip(sealer(public));
+        if pair.is_some_and(|(opener, sealer)| !opener.opens(&sealer)) {
+            let what = "does not open what MAINSTAY_VAULT_PUBLIC_KEY seals. Give the two that `mainstay init` wrote \
+                        together; after a rotation give old and new private keys, parted by commas.";
+            self.problem("MAINSTAY_VAULT_PRIVATE_KEY".to_owned(), what.to_owned());
+        }
+    }
+}
+
+/// The parts of a list, without the blanks around them and without empty ones.
+fn parts(text: &str) -> impl Iterator<Item = &str> {
+    text.split(',').map(str::trim).filter(|part| !part.is_empty())
+}
+
+fn sealer(text: &str) -> Option<Sealer> {
+    Sealer::parse(text, Random::system()).ok()
+}
+
+fn key(text: &str, right: impl FnOnce(&SecretString) -> bool) -> Option<SecretString> {
+    let key = SecretString::from(text);
+    right(&key).then_some(key)
+}
+
+fn webhook_secrets(text: &str) -> Option<Vec<SecretString>> {
+    let read =
+        |part: &str| part.strip_prefix("whsec_").filter(|rest| !rest.is_empty()).map(|_| SecretString::from(part));
+    let secrets: Option<Vec<SecretString>> = parts(text).map(read).collect();
+    // One secret twice would only cost time at every webhook.
+    let distinct = |secrets: &Vec<SecretString>| {
+        let texts: std::collections::BTreeSet<&str> = secrets.iter().map(ExposeSecret::expose_secret).collect();
+        !secrets.is_empty() && texts.len() == secrets.len()
+    };
+    secrets.filter(distinct)
+}
+
+fn api_url(text: &str) -> Option<Url> {
+    let text = if text.ends_with('/') { text.to_owned() } else { format!("{text}/") };
+    Url::parse(&text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.query().is_none())
+}
+
+fn log_filter(text: &str) -> Option<String> {
+    tracing_subscriber::EnvFilter::builder().parse(text).ok().map(|_| text.to_owned())
+}
+
+fn log_format(text: &str) -> Option<LogFormat> {
+    match text {
+        "text" => Some(LogFormat::Text),
+        "json" => Some(LogFormat::Json),
+        _ => None,
+    }
+}
