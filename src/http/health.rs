@@ -36,6 +36,6 @@ pub async fn metrics(State(ops): State<Ops>) -> Result<Response, ApiError> {
     let oldest = ops.store.oldest_received_at().await?.map_or(0, |at| (ops.clock.now() - at).max(0));
     #[expect(clippy::cast_precision_loss, reason = "a gauge is a float by its format")]
     metrics::gauge!("mainstay_oldest_received_event_age_seconds").set(oldest as f64);
-    let text = ops.metrics.as_ref().map(|handle| handle.render()).unwrap_or_default();
+    let text = ops.metrics.render();
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
 }

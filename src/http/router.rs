@@ -38,7 +38,7 @@ pub struct Ops {
     pub store: Store,
     pub clock: Clock,
     pub random: Random,
-    pub metrics: Option<PrometheusHandle>,
+    pub metrics: PrometheusHandle,
 }
 
 /// What the web role is built from.
