@@ -152,7 +152,12 @@ impl Parts {
             Some(worker) => Some(self.start_work(worker)?),
             None => None,
         };
-        let ops = Ops { store: self.store.clone(), metrics: crate::telemetry::metrics() };
+        let ops = Ops {
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            random: self.random.clone(),
+            metrics: crate::telemetry::metrics(),
+        };
         let (web, inbox) = match &self.settings.web {
             Some(web) => {
                 let (inbox, writer) =
@@ -195,8 +200,6 @@ impl Parts {
             ops,
             inbox,
             gateway: self.gateway.clone(),
-            clock: self.clock.clone(),
-            random: self.random.clone(),
             public_url: web.public_url.to_string(),
             allowed_origins: web.allowed_origins.iter().map(ToString::to_string).collect(),
             webhook_secrets: web.stripe_webhook_secrets.clone(),

@@ -1,31 +1,18 @@
 //! The HTTP side: routes, extractors, errors. Handlers parse, call one verb, and render.
+//!
+//! Every error is problem+json with a stable code and the request's id, or a page where people look. No address, user
+//! agent or referrer is read, stored or logged.
 
-mod ops;
+pub mod campaigns;
+pub mod error;
+pub mod extract;
+pub mod give;
+pub mod health;
+pub mod openapi;
+pub mod pages;
+pub mod pledges;
+pub mod router;
 pub mod server;
+pub mod webhooks;
 
-pub use ops::{Ops, ops_router};
-
-use secrecy::SecretString;
-
-use crate::clock::Clock;
-use crate::gateway::Gateway;
-use crate::id::Random;
-use crate::service::ingest::Inbox;
-
-/// What the web half is built from.
-#[derive(Clone)]
-pub struct WebState {
-    pub ops: Ops,
-    pub inbox: Inbox,
-    pub gateway: Gateway,
-    pub clock: Clock,
-    pub random: Random,
-    pub public_url: String,
-    pub allowed_origins: Vec<String>,
-    pub webhook_secrets: Vec<SecretString>,
-}
-
-/// All routes of the web half.
-pub fn router(state: WebState) -> axum::Router {
-    ops_router(state.ops)
-}
+pub use router::{Ops, WebState, ops_router, router};

@@ -1,12 +1,56 @@
-//! Serving a router until told to stop.
+//! Accepting connections, within bounds, and letting go of them in order.
+
+use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-/// Serves until `stop`, then finishes what is in flight.
+/// Connections served at once; more wait in the kernel's queue.
+const MAX_CONNECTIONS: usize = 4096;
+/// How long a client may take to send a request's head, also between two requests of one connection.
+const HEAD: Duration = Duration::from_secs(10);
+/// Header bytes and the like of one connection.
+const MAX_BUFFER: usize = 64 * 1024;
+/// How long requests in flight may take to finish when we stop.
+const GRACE: Duration = Duration::from_secs(9);
+
+/// Serves `router` on `listener` until `stop`, then finishes what is in flight within [`GRACE`].
 pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
-    if let Err(error) = axum::serve(listener, router).with_graceful_shutdown(stop.cancelled_owned()).await {
-        tracing::error!(%error, "the web server ended");
+    let graceful = GracefulShutdown::new();
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    loop {
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
+        let accepted = tokio::select! {
+            () = stop.cancelled() => break,
+            accepted = listener.accept() => accepted,
+        };
+        let Ok((stream, _)) = accepted else {
+            // Out of file descriptors: connections that end make room.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
+        };
+        // Answers are small and waited for.
+        let _ = stream.set_nodelay(true);
+        let connection = hyper::server::conn::http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD)
+            .max_buf_size(MAX_BUFFER)
+            .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router.clone()));
+        let connection = graceful.watch(connection);
+        tokio::spawn(async move {
+            // How a client goes away is its own affair.
+            let _ = connection.await;
+            drop(place);
+        });
+    }
+    drop(listener);
+    if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {
+        tracing::warn!("some requests did not finish in time and were cut");
     }
 }

@@ -2,3 +2,4 @@
 
 pub mod ingest;
 pub mod reconcile;
+pub mod start_pledge;

@@ -1,0 +1,41 @@
+//! What machines ask: is it up, can it work, how much is waiting.
+
+use axum::extract::State;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+
+use super::error::{ApiError, Problem};
+use super::router::Ops;
+
+/// The process is up
+#[utoipa::path(get, path = "/healthz", tag = "operations", responses((status = 200, description = "up")))]
+pub async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+/// The database answers
+#[utoipa::path(get, path = "/readyz", tag = "operations", responses((status = 200, description = "ready"),
+    (status = 503, body = Problem, content_type = "application/problem+json")))]
+pub async fn readyz(State(ops): State<Ops>) -> Result<&'static str, ApiError> {
+    ops.store.ping().await.map_err(|error| {
+        tracing::warn!(reason = error.code(), "not ready: the database does not answer");
+        ApiError::unavailable("database_unavailable", 5)
+    })?;
+    Ok("ready\n")
+}
+
+/// Figures for Prometheus
+#[utoipa::path(get, path = "/metrics", tag = "operations", responses((status = 200, content_type = "text/plain",
+    description = "`mainstay_events{state=…}` counts the inbox; `received` at 0 means caught up")))]
+pub async fn metrics(State(ops): State<Ops>) -> Result<Response, ApiError> {
+    for (state, count) in ops.store.count_events().await? {
+        // Exact up to 2^53 events.
+        #[expect(clippy::cast_precision_loss, reason = "a gauge is a float by its format")]
+        metrics::gauge!("mainstay_events", "state" => state).set(count as f64);
+    }
+    let oldest = ops.store.oldest_received_at().await?.map_or(0, |at| (ops.clock.now() - at).max(0));
+    #[expect(clippy::cast_precision_loss, reason = "a gauge is a float by its format")]
+    metrics::gauge!("mainstay_oldest_received_event_age_seconds").set(oldest as f64);
+    let text = ops.metrics.render();
+    Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
+}

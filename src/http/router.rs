@@ -1,0 +1,162 @@
+//! Every route, and what surrounds them all: the request's id, limits, headers, and errors rendered in one place.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, MatchedPath, Request};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use metrics_exporter_prometheus::PrometheusHandle;
+use secrecy::SecretString;
+use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::cors::{AllowOrigin, CorsLayer};
+use tower_http::timeout::{RequestBodyTimeoutLayer, TimeoutLayer};
+use tracing::Instrument;
+
+use super::error::ApiError;
+use super::extract::MAX_BODY;
+use super::webhooks::Webhooks;
+use super::{campaigns, give, health, openapi, pledges, webhooks};
+use crate::clock::Clock;
+use crate::gateway::Gateway;
+use crate::id::{Random, RequestId};
+use crate::service::ingest::Inbox;
+use crate::service::start_pledge::Pledges;
+use crate::store::Store;
+
+/// Longer than the longest pledge: 10 s behind another request, then at most 3 attempts at Stripe twice over.
+const REQUEST: Duration = Duration::from_secs(90);
+/// Between two pieces of a request's body.
+const BODY_PIECE: Duration = Duration::from_secs(10);
+
+/// What the routes for machines need.
+#[derive(Clone)]
+pub struct Ops {
+    pub store: Store,
+    pub clock: Clock,
+    pub random: Random,
+    pub metrics: PrometheusHandle,
+}
+
+/// What the web role is built from.
+pub struct WebState {
+    pub ops: Ops,
+    pub inbox: Inbox,
+    pub gateway: Gateway,
+    /// Our own origin, without a trailing slash.
+    pub public_url: String,
+    /// Exact origins, such as `https://paper.example`.
+    pub allowed_origins: Vec<String>,
+    /// The signing secrets in force.
+    pub webhook_secrets: Vec<SecretString>,
+}
+
+/// What giving needs.
+#[derive(Clone)]
+pub struct Giving {
+    pub pledges: Arc<Pledges>,
+    pub allowed_origins: Arc<[String]>,
+}
+
+/// All routes of the web role.
+pub fn router(state: WebState) -> Router {
+    let WebState { ops, inbox, gateway, public_url, allowed_origins, webhook_secrets } = state;
+    let (store, clock, random) = (ops.store.clone(), ops.clock.clone(), ops.random.clone());
+    let webhooks = Webhooks { inbox, secrets: webhook_secrets.into(), clock: clock.clone() };
+    let giving = Giving {
+        pledges: Arc::new(Pledges { store, gateway, clock, random: random.clone(), public_url }),
+        allowed_origins: allowed_origins.into(),
+    };
+    let api = Router::new()
+        .route("/v1/campaigns/{slug}", get(campaigns::show))
+        .route("/v1/pledges", post(pledges::create))
+        .route("/v1/pledges/{id}", get(pledges::show))
+        .layer(cors(&giving.allowed_origins))
+        .with_state(giving.clone());
+    let routes = api
+        .merge(give::routes(giving))
+        .layer(DefaultBodyLimit::max(MAX_BODY))
+        .merge(webhooks::routes(webhooks))
+        .merge(ops_routes(ops))
+        .route("/openapi.yaml", get(openapi::serve));
+    surround(routes, random)
+}
+
+/// The routes of a process that serves no web: health, readiness and figures.
+pub fn ops_router(ops: Ops) -> Router {
+    let random = ops.random.clone();
+    surround(ops_routes(ops), random)
+}
+
+fn ops_routes(ops: Ops) -> Router {
+    Router::new()
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .route("/metrics", get(health::metrics))
+        .with_state(ops)
+}
+
+fn surround(routes: Router, random: Random) -> Router {
+    routes
+        .fallback(|| async { ApiError::of_status(StatusCode::NOT_FOUND) })
+        .layer(CatchPanicLayer::custom(|_| ApiError::of_status(StatusCode::INTERNAL_SERVER_ERROR).into_response()))
+        .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, REQUEST))
+        .layer(RequestBodyTimeoutLayer::new(BODY_PIECE))
+        .layer(middleware::from_fn(move |request: Request, next: Next| {
+            let id = RequestId::new(&random);
+            async move { identified(&id, request, next).await }
+        }))
+}
+
+/// Names the request, logs how it went, renders its error and adds the headers every answer has.
+async fn identified(id: &RequestId, request: Request, next: Next) -> Response {
+    let method = request.method().clone();
+    // The route as we wrote it: an address may hold what nobody should read in a log.
+    let route = request.extensions().get::<MatchedPath>().map_or("unknown", MatchedPath::as_str).to_owned();
+    let span = tracing::info_span!("request", id = id.as_str(), %method, route);
+    let response = next.run(request).instrument(span.clone()).await;
+    let mut response = rendered(response, id.as_str());
+    span.in_scope(|| tracing::debug!(status = response.status().as_u16(), "answered"));
+    let headers = response.headers_mut();
+    if let Ok(id) = HeaderValue::from_str(id.as_str()) {
+        headers.insert("x-request-id", id);
+    }
+    for (name, value) in [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+    ] {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    response
+}
+
+fn rendered(response: Response, id: &str) -> Response {
+    let status = response.status();
+    if let Some(error) = response.extensions().get::<ApiError>() {
+        return error.respond(id);
+    }
+    let bare = (status.is_client_error() || status.is_server_error()) && !response.headers().contains_key("x-page");
+    if !bare {
+        return response;
+    }
+    // The router's or a middleware's own answer.
+    let mut problem = ApiError::of_status(status).respond(id);
+    if let Some(allow) = response.headers().get(header::ALLOW) {
+        problem.headers_mut().insert(header::ALLOW, allow.clone());
+    }
+    problem
+}
+
+fn cors(allowed_origins: &[String]) -> CorsLayer {
+    let origins: Vec<HeaderValue> = allowed_origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()).collect();
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::list(origins))
+        .allow_methods([Method::GET, Method::POST])
+        .allow_headers([header::CONTENT_TYPE, HeaderName::from_static("idempotency-key")])
+        .expose_headers([header::RETRY_AFTER, HeaderName::from_static("x-request-id")])
+        .max_age(Duration::from_secs(3600))
+}

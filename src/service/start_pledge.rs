@@ -1,0 +1,218 @@
+//! Making a pledge and its checkout session, once, whatever goes wrong in between.
+//!
+//! The pledge is stored with everything the call to Stripe sends before the call is made; a repeated call sends the same
+//! under the same key. Only after Stripe stored a failure under a key, and no session was found, is the next key used.
+
+use std::time::Duration;
+
+use sha2::{Digest, Sha256};
+
+use crate::clock::{Clock, HOUR};
+use crate::domain::new_pledge::NewPledge;
+use crate::domain::pledge::PledgeStatus;
+use crate::gateway::checkout::{Session, SessionRequest};
+use crate::gateway::{CallError, Gateway};
+use crate::id::{PledgeId, Random, hex};
+use crate::store::{Claim, Pledge, Store, StoreError};
+
+/// How long a checkout session may be paid on; Stripe allows at most 24 hours.
+const SESSION_LIFE: i64 = 23 * HOUR;
+/// Until then Stripe remembers an idempotency key and the session may still be made.
+const MAY_BE_MADE: i64 = 22 * HOUR;
+/// How long a caller's key is remembered.
+pub const KEY_LIFE: i64 = 24 * HOUR;
+/// A claim abandoned by a crash is free after this many seconds.
+const CLAIM: i64 = 30;
+/// How long a request waits for another under the same key.
+const WAIT: Duration = Duration::from_secs(10);
+const LOOK_EVERY: Duration = Duration::from_millis(50);
+
+/// What starting a pledge needs.
+#[derive(Clone, Debug)]
+pub struct Pledges {
+    pub store: Store,
+    pub gateway: Gateway,
+    pub clock: Clock,
+    pub random: Random,
+    /// Our own origin, without a trailing slash.
+    pub public_url: String,
+}
+
+/// A pledge whose checkout session exists.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Started {
+    pub pledge: Pledge,
+    pub checkout_url: String,
+}
+
+/// Why there is no checkout session. Unless it says otherwise, the request may be repeated under the same key.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("this Idempotency-Key was used for another request")]
+    Mismatch,
+    #[error("another request under this Idempotency-Key is at work")]
+    InProgress,
+    /// The checkout session of an earlier request under this key is over.
+    #[error("the checkout session of this pledge is over")]
+    Over,
+    #[error(transparent)]
+    Stripe(#[from] CallError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A caller's key as it is stored.
+struct Key {
+    hash: String,
+    body_hash: String,
+    token: String,
+}
+
+impl Pledges {
+    /// Makes a pledge and its checkout session. The same `key` with the same request answers the same pledge.
+    pub async fn start(&self, new: NewPledge, key: Option<&str>) -> Result<Started, StartError> {
+        let Some(key) = key else {
+            let pledge = self.make(new);
+            self.store.insert_pledge(&pledge, None).await?;
+            return self.open_checkout(pledge).await;
+        };
+        let key = Key { hash: digest(key.as_bytes()), body_hash: digest(format!("{new:?}").as_bytes()), token: self.random.hex() };
+        let earlier = self.claim(&key).await?;
+        let started = self.start_claimed(new, &key, earlier).await;
+        self.store.release_key(&key.hash, &key.token).await?;
+        started
+    }
+
+    /// Claims the key, waiting while another request holds it.
+    async fn claim(&self, key: &Key) -> Result<Option<PledgeId>, StartError> {
+        let waited = async {
+            loop {
+                let now = self.clock.now();
+                match self.store.claim_key(&key.hash, &key.body_hash, &key.token, now, now + CLAIM).await? {
+                    Claim::Ours(pledge) => return Ok(pledge),
+                    Claim::Mismatch => return Err(StartError::Mismatch),
+                    Claim::Busy => tokio::time::sleep(LOOK_EVERY).await,
+                }
+            }
+        };
+        tokio::time::timeout(WAIT, waited).await.unwrap_or(Err(StartError::InProgress))
+    }
+
+    async fn start_claimed(&self, new: NewPledge, key: &Key, earlier: Option<PledgeId>) -> Result<Started, StartError> {
+        let stored = match earlier {
+            Some(id) => self.store.pledge(&id).await?,
+            None => None,
+        };
+        let pledge = match stored {
+            Some(pledge) => pledge,
+            None => {
+                let pledge = self.make(new);
+                self.store.insert_pledge(&pledge, Some((&key.hash, &key.token))).await?;
+                pledge
+            }
+        };
+        self.open_checkout(pledge).await
+    }
+
+    fn make(&self, new: NewPledge) -> Pledge {
+        let id = PledgeId::new(&self.random);
+        let now = self.clock.now();
+        Pledge {
+            return_url: new.return_url.unwrap_or_else(|| format!("{}/give/thanks", self.public_url)),
+            id,
+            campaign: new.campaign,
+            campaign_name: new.campaign_name,
+            frequency: new.frequency,
+            money: new.money,
+            locale: new.locale,
+            source: new.source,
+            status: PledgeStatus::Open,
+            created_at: now,
+            expires_at: now + SESSION_LIFE,
+            given_up_at: None,
+            settled_at: None,
+            stripe_attempt: 1,
+            stripe_session_id: None,
+            checkout_url: None,
+        }
+    }
+
+    /// The pledge's checkout session: the one it has, the one found at Stripe, or a new one.
+    async fn open_checkout(&self, pledge: Pledge) -> Result<Started, StartError> {
+        if let Some(checkout_url) = &pledge.checkout_url {
+            return Ok(Started { checkout_url: checkout_url.clone(), pledge });
+        }
+        if pledge.given_up_at.is_some() {
+            return Err(StartError::Over);
+        }
+        let session = if self.clock.now() < pledge.created_at + MAY_BE_MADE {
+            self.make_session(&pledge).await?
+        } else {
+            self.gateway.find_session(pledge.id.as_str(), pledge.created_at).await?
+        };
+        let Some(session) = session else {
+            self.store.give_up(&pledge.id, self.clock.now()).await?;
+            return Err(StartError::Over);
+        };
+        self.store.set_session(&pledge.id, &session.id, session.url.as_deref()).await?;
+        match session.url {
+            Some(checkout_url) => Ok(Started { pledge, checkout_url }),
+            None => Err(StartError::Over),
+        }
+    }
+
+    async fn make_session(&self, pledge: &Pledge) -> Result<Option<Session>, StartError> {
+        let mut request = self.session_request(pledge);
+        match self.gateway.create_session(&request).await {
+            Ok(session) => return Ok(Some(session)),
+            Err(CallError::Failed { .. }) => {}
+            Err(error) => return Err(error.into()),
+        }
+        // Stripe may have made it all the same, and would replay its failure under this key.
+        if let Some(session) = self.gateway.find_session(pledge.id.as_str(), pledge.created_at).await? {
+            return Ok(Some(session));
+        }
+        self.store.raise_stripe_attempt(&pledge.id, request.attempt).await?;
+        request.attempt += 1;
+        Ok(Some(self.gateway.create_session(&request).await?))
+    }
+
+    fn session_request(&self, pledge: &Pledge) -> SessionRequest {
+        SessionRequest {
+            pledge_id: pledge.id.to_string(),
+            campaign: pledge.campaign.clone(),
+            campaign_name: pledge.campaign_name.clone(),
+            frequency: pledge.frequency,
+            money: pledge.money,
+            locale: pledge.locale.clone(),
+            success_url: with_pledge(&pledge.return_url, pledge.id.as_str()),
+            cancel_url: format!("{}/give/cancelled?pledge={}", self.public_url, pledge.id),
+            expires_at: pledge.expires_at,
+            created_at: pledge.created_at,
+            attempt: pledge.stripe_attempt,
+        }
+    }
+}
+
+/// The address with `pledge=…` in its query, before any fragment.
+fn with_pledge(url: &str, pledge: &str) -> String {
+    let (address, fragment) = url.split_once('#').map_or((url, None), |(address, fragment)| (address, Some(fragment)));
+    let joint = if address.contains('?') { '&' } else { '?' };
+    let fragment = fragment.map(|fragment| format!("#{fragment}")).unwrap_or_default();
+    format!("{address}{joint}pledge={pledge}{fragment}")
+}
+
+fn digest(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::with_pledge;
+
+    #[test]
+    fn the_pledge_is_added_to_the_query_of_the_return_address() {
+        assert_eq!(with_pledge("https://a.example/", "plg_1"), "https://a.example/?pledge=plg_1");
+        assert_eq!(with_pledge("https://a.example/?b=1#c", "plg_1"), "https://a.example/?b=1&pledge=plg_1#c");
+    }
+}
