@@ -48,6 +48,8 @@ enum Command {
     Serve(serve::Serve),
     /// Bring the database's schema up to this program's.
     Migrate(migrate::Migrate),
+    /// Print the description of the HTTP API, as openapi.yaml holds it.
+    Openapi,
     /// Take pretended gifts: no Stripe account, no database server, nothing kept.
     Demo(demo::Demo),
     /// Run the stand-in for Stripe alone, in real time.
@@ -106,6 +108,7 @@ fn dispatch(command: Command) -> Result<(), CliError> {
         Command::Init => init::run(Path::new("")),
         Command::Serve(serve) => block_on(serve.run()),
         Command::Migrate(migrate) => block_on(migrate.run()),
+        Command::Openapi => print(&crate::http::openapi::openapi_yaml()),
         Command::Demo(demo) => block_on(demo.run()),
         Command::Sandbox(stand) => block_on(stand.run()),
         Command::Report(report) => block_on(report.run()),
