@@ -214,3 +214,25 @@ fn only_files_and_servers_are_databases() {
         Some("/var/lib/m.db")
     );
 }
+
+/// The table of settings as the README has it.
+fn settings_table() -> String {
+    let row = |setting: &Setting| {
+        let default = setting.default.filter(|default| !default.is_empty());
+        let default = default.map_or_else(String::new, |default| format!("`{default}`"));
+        let kind = match setting.secrecy {
+            Secrecy::Open => "flag",
+            Secrecy::Mixed => "flag, file",
+            Secrecy::Secret => "secret, file",
+        };
+        format!("| `{}` | {kind} | {default} | {} |\n", setting.variable(), setting.what)
+    };
+    let rows: String = SETTINGS.iter().map(row).collect();
+    format!("| variable | given by | default | what it is |\n|---|---|---|---|\n{rows}")
+}
+
+#[test]
+fn the_readmes_table_is_the_settings() {
+    let readme = include_str!("../../README.md");
+    assert!(readme.contains(&settings_table()), "README.md should hold this table:\n{}", settings_table());
+}
