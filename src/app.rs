@@ -292,3 +292,6 @@ impl Running {
         drop(self.worker_lock);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -91,3 +91,33 @@ impl Store {
         self.db.close().await;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::MIGRATIONS;
+
+    /// A column of a `CREATE TABLE` as the migrations write it: indented, a lower-case name, a type, a comment.
+    fn column(line: &str) -> Option<&str> {
+        let (name, rest) = line.strip_prefix("    ")?.split_once(' ')?;
+        let typed = ["TEXT", "BIGINT", "BYTEA"].iter().any(|kind| rest.starts_with(kind));
+        typed.then_some(name)
+    }
+
+    #[test]
+    fn the_privacy_document_names_every_table_and_column() {
+        let document = include_str!("../../docs/PRIVACY.md");
+        let sql: String = MIGRATIONS.iter().map(|migration| migration.sql.as_str().to_owned()).collect();
+        let mut columns = 0;
+        for table in sql.split("CREATE TABLE ").skip(1) {
+            let name = table.split_whitespace().next().unwrap();
+            let (_, section) = document.split_once(&format!("### `{name}`\n")).unwrap_or_else(|| panic!("table {name}"));
+            let section = section.split("\n### ").next().unwrap();
+            let body = table.split("\n);").next().unwrap();
+            for column in body.lines().filter_map(column) {
+                assert!(section.contains(&format!("| `{column}` |")), "{name}.{column} is not explained");
+                columns += 1;
+            }
+        }
+        assert!(columns > 80, "only {columns} columns were found");
+    }
+}
