@@ -1,0 +1,95 @@
+//! Every journey of a gift, and every disorder its events may come in.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use mainstay::clock::Clock;
+use mainstay::gateway::decode;
+use mainstay::id::Random;
+use mainstay::sandbox::SentEvent;
+use mainstay::store::Pledge;
+
+use crate::support::app::TestApp;
+use crate::support::database::{BOTH, Database, Kind};
+use crate::support::journeys;
+
+mod disorder;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_journey_ends_in_its_status_and_the_revenue_equals_stripes_own_ledger() {
+    for kind in BOTH {
+        let app = TestApp::start(kind).await;
+        for journey in journeys::all(&app).await {
+            let status = app.rows_status(&journey.pledge).await;
+            assert_eq!(status, journey.ends, "{} on {kind:?}", journey.name);
+        }
+        assert_eq!(ours(&app.database).await, stripes(&app), "to the cent, per day and currency, on {kind:?}");
+        assert!(stripes(&app).len() > 10, "the journeys brought money");
+        app.finish().await;
+    }
+}
+
+impl TestApp {
+    /// The status as stored, also of pledges no longer shown.
+    async fn rows_status(&self, pledge: &str) -> String {
+        let lines = self.database.books().await;
+        let line = lines.iter().find(|line| line.starts_with(&format!("pledge {pledge} "))).expect("the pledge is there");
+        line.split(' ').nth(2).expect("a status").to_owned()
+    }
+}
+
+/// (currency, day, payments, gross) by our books.
+async fn ours(database: &Database) -> Vec<String> {
+    database
+        .rows(
+            "SELECT currency || ' ' || CAST(day AS TEXT) || ' ' || CAST(SUM(payments) AS TEXT) || ' ' || \
+             CAST(SUM(gross_minor) AS TEXT) AS line FROM revenue_daily GROUP BY currency, day HAVING SUM(payments) <> 0",
+        )
+        .await
+}
+
+/// The same by Stripe's.
+fn stripes(app: &TestApp) -> Vec<String> {
+    let daily = app.sandbox.ledger().daily(&jiff::tz::TimeZone::UTC);
+    let mut lines: Vec<String> = daily
+        .into_iter()
+        .filter(|(_, totals)| totals.payments > 0)
+        .map(|((currency, day), totals)| {
+            format!("{} {day} {} {}", currency.to_uppercase(), totals.payments, totals.payments_minor)
+        })
+        .collect();
+    lines.sort();
+    lines
+}
+
+/// What happened once, to be told again in other orders: the pledges, the events, and the books they must lead to.
+struct Story {
+    pledges: Vec<Pledge>,
+    events: Vec<SentEvent>,
+    books: Vec<String>,
+    now: i64,
+}
+
+async fn story(kind: Kind) -> Story {
+    let app = TestApp::start(kind).await;
+    let mut pledges = Vec::new();
+    for journey in journeys::all(&app).await {
+        let id = mainstay::id::PledgeId::parse(&journey.pledge).expect("an id");
+        pledges.push(app.store().pledge(&id).await.expect("it is read").expect("it is there"));
+    }
+    let story = Story { pledges, events: app.sandbox.events(), books: app.database.books().await, now: app.clock.now() };
+    app.finish().await;
+    story
+}
+
+/// The pledges of a story, as they were before anything was heard of them.
+async fn untold(story: &Story, kind: Kind) -> Database {
+    let database = Database::fresh(kind).await;
+    let store = database.open().await;
+    for pledge in &story.pledges {
+        let open = Pledge { status: mainstay::domain::pledge::PledgeStatus::Open, ..pledge.clone() };
+        store.insert_pledge(&open, None).await.expect("it is stored");
+    }
+    store.close().await;
+    database
+}

@@ -1,0 +1,156 @@
+//! The same events in other orders, more than once, from many at a time: the same books.
+
+use mainstay::service::ingest::Inbox;
+use mainstay::service::reconcile::Reconciler;
+use mainstay::vault::{IndexKey, NewKeys, Opener, Sealer};
+use mainstay::worker::EventWorker;
+use tokio::sync::Notify;
+
+use super::*;
+
+/// The inbox and the worker alone, on a database of their own.
+struct Desk {
+    inbox: Inbox,
+    worker: EventWorker,
+    store: mainstay::store::Store,
+    clock: Clock,
+}
+
+impl Desk {
+    async fn open(database: &Database, now: i64) -> Self {
+        // The index key of the test server, so that donors are found under the same index.
+        let keys = NewKeys::generate(&Random::seeded(42));
+        let random = Random::seeded(3);
+        let clock = Clock::manual(now);
+        let store = database.open().await;
+        let sealer = Sealer::parse(&keys.public, random.clone()).expect("a key");
+        let reconciler = Reconciler {
+            store: store.clone(),
+            clock: clock.clone(),
+            random: random.clone(),
+            zone: jiff::tz::TimeZone::UTC,
+            sealer: sealer.clone(),
+            index: Arc::new(IndexKey::parse(&keys.index).expect("a key")),
+        };
+        let config = mainstay::gateway::GatewayConfig { api_url: "http://127.0.0.1:9/".to_owned(), secret_key: "sk_test_x".into() };
+        let gateway = mainstay::gateway::Gateway::new(&config, random).expect("a gateway");
+        let worker = EventWorker::new(reconciler, Arc::new(Opener::parse(&keys.private).expect("a key")), gateway);
+        let (inbox, _) = Inbox::start(store.clone(), sealer, clock.clone(), Arc::new(Notify::new()));
+        Self { inbox, worker, store, clock }
+    }
+
+    async fn hear(&self, event: &SentEvent) {
+        self.inbox.put(decode::envelope(&event.body), Bytes::from(event.body.clone())).await.expect("it is stored");
+    }
+
+    async fn work(&self) {
+        while self.worker.run_once().await.expect("the batch is applied") > 0 {}
+        // What was stored in one second is worked on in the next, in another order of ids.
+        self.clock.advance(1);
+    }
+}
+
+/// The books after hearing `events` in this order, worked off after every `every` of them.
+async fn told(story: &Story, kind: Kind, events: &[&SentEvent], every: usize) -> Vec<String> {
+    let database = untold(story, kind).await;
+    let desk = Desk::open(&database, story.now).await;
+    for chunk in events.chunks(every) {
+        for event in chunk {
+            desk.hear(event).await;
+        }
+        desk.work().await;
+    }
+    let counts = desk.store.count_events().await.expect("events are counted");
+    assert_eq!((counts["received"], counts["parked"]), (0, 0), "{counts:?}");
+    let books = database.books().await;
+    desk.store.close().await;
+    books
+}
+
+fn shuffled<'a>(events: &'a [SentEvent], seed: u64) -> Vec<&'a SentEvent> {
+    let random = Random::seeded(seed);
+    let mut events: Vec<&SentEvent> = events.iter().collect();
+    for n in (1..events.len()).rev() {
+        let other = usize::try_from(random.below(n as u64 + 1)).expect("small");
+        events.swap(n, other);
+    }
+    events
+}
+
+#[track_caller]
+fn same(books: &[String], expected: &[String], how: &str) {
+    let missing: Vec<_> = expected.iter().filter(|line| !books.contains(line)).collect();
+    let extra: Vec<_> = books.iter().filter(|line| !expected.contains(line)).collect();
+    assert!(missing.is_empty() && extra.is_empty(), "{how}: missing {missing:#?}, instead {extra:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_in_order_reversed_and_one_at_a_time_end_in_the_same_books() {
+    for kind in BOTH {
+        let story = story(kind).await;
+        let in_order: Vec<&SentEvent> = story.events.iter().collect();
+        let reversed: Vec<&SentEvent> = story.events.iter().rev().collect();
+        same(&told(&story, kind, &in_order, usize::MAX).await, &story.books, "in order");
+        same(&told(&story, kind, &reversed, usize::MAX).await, &story.books, "reversed");
+        same(&told(&story, kind, &reversed, 1).await, &story.books, "reversed, one at a time");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_in_any_order_end_in_the_same_books() {
+    for kind in BOTH {
+        let story = story(kind).await;
+        let runtime = tokio::runtime::Handle::current();
+        let rounds = if kind == Kind::Sqlite { 24 } else { 8 };
+        let config = proptest::test_runner::Config { cases: rounds, failure_persistence: None, ..Default::default() };
+        let mut runner = proptest::test_runner::TestRunner::new(config);
+        tokio::task::block_in_place(|| {
+            runner.run(&(proptest::num::u64::ANY, 1_usize..80), |(seed, every)| {
+                let books = runtime.block_on(told(&story, kind, &shuffled(&story.events, seed), every));
+                same(&books, &story.books, &format!("seed {seed}, worked off after every {every}, on {kind:?}"));
+                Ok(())
+            })
+        })
+        .expect("every order leads to the same books");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_delivered_five_times_by_twenty_at_once_count_once() {
+    for kind in BOTH {
+        let story = story(kind).await;
+        let app = TestApp::start(kind).await;
+        for pledge in &story.pledges {
+            let open = Pledge { status: mainstay::domain::pledge::PledgeStatus::Open, ..pledge.clone() };
+            app.store().insert_pledge(&open, None).await.expect("it is stored");
+        }
+        app.clock.advance(story.now - app.clock.now());
+        let app = Arc::new(app);
+        let mut posts = tokio::task::JoinSet::new();
+        for task in 0..20 {
+            let app = Arc::clone(&app);
+            let events: Vec<Vec<u8>> = shuffled(&story.events, task % 4).into_iter().map(|event| event.body.clone()).collect();
+            posts.spawn(async move {
+                // Four tasks a round, five rounds: every event five times.
+                for body in events.iter().skip((task as usize) % 4).step_by(4).chain(events.iter().take(1)) {
+                    assert_eq!(app.deliver(body).await, 200);
+                }
+            });
+        }
+        for seed in 0..5 {
+            let app = Arc::clone(&app);
+            let events: Vec<Vec<u8>> = shuffled(&story.events, 100 + seed).into_iter().map(|event| event.body.clone()).collect();
+            posts.spawn(async move {
+                for body in &events {
+                    assert_eq!(app.deliver(body).await, 200);
+                }
+            });
+        }
+        while let Some(posted) = posts.join_next().await {
+            posted.expect("every delivery is taken");
+        }
+        app.caught_up().await;
+        same(&app.database.books().await, &story.books, "five times over");
+        Arc::into_inner(app).expect("all tasks are done").finish().await;
+    }
+}
