@@ -1,0 +1,8 @@
+//! The one integration-test binary: one file per behaviour, one private PostgreSQL cluster and one ChromeDriver for all.
+//!
+//! Everything is under `cfg(test)`, so that clippy lets helpers say `expect` as it lets the tests themselves.
+
+#[cfg(test)]
+mod support;
+#[cfg(test)]
+mod time_zone;

@@ -1,0 +1,13 @@
+//! What the tests stand on: a private PostgreSQL cluster, a browser, and a supervisor that takes both down again.
+//!
+//! Nothing here may replace a layer of the product by a double: it starts the real thing beside us.
+
+pub mod browser;
+pub mod postgres;
+pub mod supervisor;
+
+/// A variable that `scripts/test` hands to the tests, or one of the system's. Empty is the same as absent.
+#[expect(clippy::disallowed_methods, reason = "the product's settings do not concern the tests' own tools")]
+pub fn setting(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
