@@ -35,7 +35,7 @@ const SCRIPT: &str = r#"
 export HOME=$PWD
 setsid "$1" --port=0 >driver.log 2>&1 &
 group=$!
-any_left() { kill -0 -- "-$group" 2>/dev/null; }
+any_left() { kill -0 "-$group" 2>/dev/null; }
 wait_while_any_is_left() {
     tries=100
     while [ $tries -gt 0 ] && any_left; do tries=$((tries - 1)); sleep 0.05; done
@@ -48,9 +48,9 @@ while [ -z "$port" ]; do
 done
 echo "ready $port" || true
 obey_until_the_tests_end
-kill -TERM -- "-$group" || true
+kill -TERM "-$group" || true
 wait_while_any_is_left
-kill -KILL -- "-$group" 2>/dev/null || true
+kill -KILL "-$group" 2>/dev/null || true
 "#;
 
 /// A browser window. Dereferences to thirtyfour's [`WebDriver`] for all that has no helper here.

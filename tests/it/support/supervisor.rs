@@ -11,7 +11,7 @@ use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 /// Removes the folder whatever happens, obeys until the end of input, and outlives a reader that is gone.
 const PRELUDE: &str = r#"
@@ -97,7 +97,7 @@ impl Supervisor {
     /// # Panics
     /// When the function fails.
     pub fn order(&self, word: &str) {
-        let mut talk = self.talk.lock().expect("no order panicked before");
+        let mut talk = self.talk.lock().unwrap_or_else(PoisonError::into_inner);
         let talk = talk.as_mut().expect("it is there until it is dropped");
         writeln!(talk.input, "{word}").expect("the script listens");
         wait_until_ready(&self.name, &mut talk.output);
@@ -112,9 +112,7 @@ impl Supervisor {
 impl Drop for Supervisor {
     fn drop(&mut self) {
         // Closing its input is what tells it to end; errors can only mean that it is gone already, which is the aim.
-        if let Ok(talk) = self.talk.get_mut() {
-            talk.take();
-        }
+        self.talk.get_mut().unwrap_or_else(PoisonError::into_inner).take();
         let _ = self.shell.wait();
     }
 }
