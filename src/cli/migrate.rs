@@ -28,9 +28,10 @@ impl Migrate {
                 basics.database_url
             )));
         }
-        let store = match self.status {
-            true => Store::open(basics.database_url.expose()).await?,
-            false => open_migrated(&basics.database_url).await?,
+        let store = if self.status {
+            Store::open(basics.database_url.expose()).await?
+        } else {
+            open_migrated(&basics.database_url).await?
         };
         let migrations = store.migrations().await;
         store.close().await;
