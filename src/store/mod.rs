@@ -110,7 +110,8 @@ mod tests {
         let mut columns = 0;
         for table in sql.split("CREATE TABLE ").skip(1) {
             let name = table.split_whitespace().next().unwrap();
-            let (_, section) = document.split_once(&format!("### `{name}`\n")).unwrap_or_else(|| panic!("table {name}"));
+            let (_, section) =
+                document.split_once(&format!("### `{name}`\n")).unwrap_or_else(|| panic!("table {name}"));
             let section = section.split("\n### ").next().unwrap();
             let body = table.split("\n);").next().unwrap();
             for column in body.lines().filter_map(column) {

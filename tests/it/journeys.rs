@@ -33,7 +33,8 @@ impl TestApp {
     /// The status as stored, also of pledges no longer shown.
     async fn rows_status(&self, pledge: &str) -> String {
         let lines = self.database.books().await;
-        let line = lines.iter().find(|line| line.starts_with(&format!("pledge {pledge} "))).expect("the pledge is there");
+        let line =
+            lines.iter().find(|line| line.starts_with(&format!("pledge {pledge} "))).expect("the pledge is there");
         line.split(' ').nth(2).expect("a status").to_owned()
     }
 }
@@ -77,7 +78,8 @@ async fn story(kind: Kind) -> Story {
         let id = mainstay::id::PledgeId::parse(&journey.pledge).expect("an id");
         pledges.push(app.store().pledge(&id).await.expect("it is read").expect("it is there"));
     }
-    let story = Story { pledges, events: app.sandbox.events(), books: app.database.books().await, now: app.clock.now() };
+    let story =
+        Story { pledges, events: app.sandbox.events(), books: app.database.books().await, now: app.clock.now() };
     app.finish().await;
     story
 }

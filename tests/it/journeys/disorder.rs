@@ -32,7 +32,10 @@ impl Desk {
             sealer: sealer.clone(),
             index: Arc::new(IndexKey::parse(&keys.index).expect("a key")),
         };
-        let config = mainstay::gateway::GatewayConfig { api_url: "http://127.0.0.1:9/".to_owned(), secret_key: "sk_test_x".into() };
+        let config = mainstay::gateway::GatewayConfig {
+            api_url: "http://127.0.0.1:9/".to_owned(),
+            secret_key: "sk_test_x".into(),
+        };
         let gateway = mainstay::gateway::Gateway::new(&config, random).expect("a gateway");
         let worker = EventWorker::new(reconciler, Arc::new(Opener::parse(&keys.private).expect("a key")), gateway);
         let (inbox, _) = Inbox::start(store.clone(), sealer, clock.clone(), Arc::new(Notify::new()));
@@ -129,7 +132,8 @@ async fn events_delivered_five_times_by_twenty_at_once_count_once() {
         let mut posts = tokio::task::JoinSet::new();
         for task in 0..20 {
             let app = Arc::clone(&app);
-            let events: Vec<Vec<u8>> = shuffled(&story.events, task % 4).into_iter().map(|event| event.body.clone()).collect();
+            let events: Vec<Vec<u8>> =
+                shuffled(&story.events, task % 4).into_iter().map(|event| event.body.clone()).collect();
             posts.spawn(async move {
                 // Four tasks a round, five rounds: every event five times.
                 for body in events.iter().skip((task as usize) % 4).step_by(4).chain(events.iter().take(1)) {
@@ -139,7 +143,8 @@ async fn events_delivered_five_times_by_twenty_at_once_count_once() {
         }
         for seed in 0..5 {
             let app = Arc::clone(&app);
-            let events: Vec<Vec<u8>> = shuffled(&story.events, 100 + seed).into_iter().map(|event| event.body.clone()).collect();
+            let events: Vec<Vec<u8>> =
+                shuffled(&story.events, 100 + seed).into_iter().map(|event| event.body.clone()).collect();
             posts.spawn(async move {
                 for body in &events {
                     assert_eq!(app.deliver(body).await, 200);

@@ -104,7 +104,8 @@ impl TestApp {
 
     /// Makes a pledge; its id and its checkout session's.
     pub async fn pledge(&self, frequency: &str, amount_minor: i64, currency: &str) -> (String, String) {
-        let (status, body) = self.ask(&json!({"frequency": frequency, "amount_minor": amount_minor, "currency": currency}), None).await;
+        let (status, body) =
+            self.ask(&json!({"frequency": frequency, "amount_minor": amount_minor, "currency": currency}), None).await;
         assert_eq!(status, 201, "{body}");
         let id = body["id"].as_str().expect("an id").to_owned();
         let session = session_of(&body);
