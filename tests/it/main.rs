@@ -7,4 +7,6 @@ mod journeys;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod tidy;
+#[cfg(test)]
 mod time_zone;
