@@ -39,7 +39,9 @@ const FINISH_BATCH: Duration = Duration::from_secs(30);
 pub enum AppError {
     #[error("cannot open the database {database}: {source}. Check that it is there and may be written to.")]
     Open { database: String, source: StoreError },
-    #[error("cannot migrate the database {database}: {source}. Nothing was served; a newer program may have been here.")]
+    #[error(
+        "cannot migrate the database {database}: {source}. Nothing was served; a newer program may have been here."
+    )]
     Migrate { database: String, source: StoreError },
     #[error("cannot read the database {database}: {source}")]
     Read { database: String, source: StoreError },
@@ -160,8 +162,12 @@ impl Parts {
         };
         let (web, inbox) = match &self.settings.web {
             Some(web) => {
-                let (inbox, writer) =
-                    Inbox::start(self.store.clone(), self.sealer.clone(), self.clock.clone(), Arc::clone(&self.arrived));
+                let (inbox, writer) = Inbox::start(
+                    self.store.clone(),
+                    self.sealer.clone(),
+                    self.clock.clone(),
+                    Arc::clone(&self.arrived),
+                );
                 (serve(listener, http::router(self.web_state(web, ops, inbox))), Some(writer))
             }
             None => (serve(listener, http::ops_router(ops)), None),

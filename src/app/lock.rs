@@ -29,9 +29,9 @@ impl FileLock {
             file.lock().map_err(|source| AppError::Lock { path: path.clone(), source })?;
             Ok((path, file))
         });
-        let joined: Result<(PathBuf, File), AppError> = locked.await.unwrap_or_else(|error| {
-            Err(AppError::Lock { path: PathBuf::new(), source: std::io::Error::other(error) })
-        });
+        let joined: Result<(PathBuf, File), AppError> = locked
+            .await
+            .unwrap_or_else(|error| Err(AppError::Lock { path: PathBuf::new(), source: std::io::Error::other(error) }));
         joined.map(|(_, file)| Self(file))
     }
 }

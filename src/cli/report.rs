@@ -103,8 +103,9 @@ pub(super) async fn revenue(
     by: By,
 ) -> Result<RevenueReport, CliError> {
     let time_zone = store.fixed(Fixed::TimeZone).await?.unwrap_or_else(|| otherwise.to_owned());
-    let rows = group(&store.revenue(from, to).await?, by)
-        .map_err(|error| CliError::Failed(format!("the sums from {from} to {to}: {error}. Ask for shorter periods.")))?;
+    let rows = group(&store.revenue(from, to).await?, by).map_err(|error| {
+        CliError::Failed(format!("the sums from {from} to {to}: {error}. Ask for shorter periods."))
+    })?;
     Ok(RevenueReport { from, to, by, time_zone, rows })
 }
 
@@ -119,8 +120,20 @@ fn json(report: &RevenueReport) -> Result<String, CliError> {
 }
 
 const CSV_COLUMNS: [&str; 14] = [
-    "period", "currency", "frequency", "count", "gross_minor", "refunds_minor", "disputes_minor", "fees_minor",
-    "net_minor", "gross", "refunds", "disputes", "fees", "net",
+    "period",
+    "currency",
+    "frequency",
+    "count",
+    "gross_minor",
+    "refunds_minor",
+    "disputes_minor",
+    "fees_minor",
+    "net_minor",
+    "gross",
+    "refunds",
+    "disputes",
+    "fees",
+    "net",
 ];
 
 fn csv(report: &RevenueReport) -> Result<String, CliError> {

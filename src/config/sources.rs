@@ -95,13 +95,13 @@ fn given(matches: &ArgMatches, settings: impl Iterator<Item = &'static Setting>)
 }
 
 fn augment(command: Command, settings: impl Iterator<Item = &'static Setting>) -> Command {
-        settings.fold(command, |command, setting| match setting.flag {
-            Some(flag) => command.arg(
-                Arg::new(setting.name).long(flag).value_name(setting.name).help(help(setting)).help_heading("Settings"),
-            ),
-            None => command,
-        })
-    }
+    settings.fold(command, |command, setting| match setting.flag {
+        Some(flag) => command.arg(
+            Arg::new(setting.name).long(flag).value_name(setting.name).help(help(setting)).help_heading("Settings"),
+        ),
+        None => command,
+    })
+}
 
 fn help(setting: &Setting) -> String {
     let default = setting.default.filter(|default| !default.is_empty());

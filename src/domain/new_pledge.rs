@@ -9,8 +9,8 @@ pub const MAX_SOURCE: usize = 64;
 /// Languages Stripe's checkout speaks (source: Stripe's API reference, `locale` of a Checkout Session).
 const LOCALES: [&str; 41] = [
     "auto", "bg", "cs", "da", "de", "el", "en", "en-GB", "es", "es-419", "et", "fi", "fil", "fr", "fr-CA", "hr", "hu",
-    "id", "it", "ja", "ko", "lt", "lv", "ms", "mt", "nb", "nl", "pl", "pt", "pt-BR", "ro", "ru", "sk", "sl", "sv", "th",
-    "tr", "vi", "zh", "zh-HK", "zh-TW",
+    "id", "it", "ja", "ko", "lt", "lv", "ms", "mt", "nb", "nl", "pl", "pt", "pt-BR", "ro", "ru", "sk", "sl", "sv",
+    "th", "tr", "vi", "zh", "zh-HK", "zh-TW",
 ];
 
 /// One thing wrong with what was sent.
@@ -67,7 +67,12 @@ pub enum AskedAmount {
 
 impl Asked {
     /// Holds the request against the campaign. All mistakes are reported together.
-    pub fn parse(&self, campaign: &Campaign, public_url: &str, allowed_origins: &[String]) -> Result<NewPledge, Vec<FieldError>> {
+    pub fn parse(
+        &self,
+        campaign: &Campaign,
+        public_url: &str,
+        allowed_origins: &[String],
+    ) -> Result<NewPledge, Vec<FieldError>> {
         let mut errors = Vec::new();
         let frequency = keep(&mut errors, self.frequency());
         let currency = keep(&mut errors, self.currency(campaign));
@@ -78,7 +83,10 @@ impl Asked {
             keep(&mut errors, offer)
         });
         let money = match (offer, &self.amount) {
-            (_, None) => keep(&mut errors, Err(FieldError::new("amount_minor", "required", "expected a whole number of minor units"))),
+            (_, None) => keep(
+                &mut errors,
+                Err(FieldError::new("amount_minor", "required", "expected a whole number of minor units")),
+            ),
             (Some(offer), Some(amount)) => keep(&mut errors, amount.parse(offer)),
             (None, Some(_)) => None,
         };
@@ -86,15 +94,17 @@ impl Asked {
         let source = keep(&mut errors, self.source());
         let return_url = keep(&mut errors, self.return_url(public_url, allowed_origins));
         match (frequency, money, locale, source, return_url) {
-            (Some(frequency), Some(money), Some(locale), Some(source), Some(return_url)) if errors.is_empty() => Ok(NewPledge {
-                campaign: campaign.slug.clone(),
-                campaign_name: campaign.name.clone(),
-                frequency,
-                money,
-                locale,
-                source,
-                return_url,
-            }),
+            (Some(frequency), Some(money), Some(locale), Some(source), Some(return_url)) if errors.is_empty() => {
+                Ok(NewPledge {
+                    campaign: campaign.slug.clone(),
+                    campaign_name: campaign.name.clone(),
+                    frequency,
+                    money,
+                    locale,
+                    source,
+                    return_url,
+                })
+            }
             _ => Err(errors),
         }
     }
@@ -110,7 +120,11 @@ impl Asked {
         let wanted = format!("expected one of {}", offered.join(", "));
         let code = self.currency.as_ref().ok_or_else(|| FieldError::new("currency", "required", wanted.clone()))?;
         let known = Currency::parse(code).map_err(|_| FieldError::new("currency", "unknown", wanted.clone()))?;
-        if campaign.currencies().contains(&known) { Ok(known) } else { Err(FieldError::new("currency", "not_offered", wanted)) }
+        if campaign.currencies().contains(&known) {
+            Ok(known)
+        } else {
+            Err(FieldError::new("currency", "not_offered", wanted))
+        }
     }
 
     fn locale(&self) -> Result<Option<String>, FieldError> {
@@ -118,7 +132,11 @@ impl Asked {
             None => Ok(None),
             Some(locale) => match LOCALES.iter().find(|known| known.eq_ignore_ascii_case(locale)) {
                 Some(known) => Ok(Some((*known).to_owned())),
-                None => Err(FieldError::new("locale", "unknown", "expected a language of the checkout, such as en, ru or pt-BR")),
+                None => Err(FieldError::new(
+                    "locale",
+                    "unknown",
+                    "expected a language of the checkout, such as en, ru or pt-BR",
+                )),
             },
         }
     }
@@ -129,7 +147,11 @@ impl Asked {
         if source.len() <= MAX_SOURCE && source.chars().all(plain) {
             Ok(source.to_owned())
         } else {
-            Err(FieldError::new("source", "malformed", "expected at most 64 letters, digits and - _ . / : and no personal data"))
+            Err(FieldError::new(
+                "source",
+                "malformed",
+                "expected at most 64 letters, digits and - _ . / : and no personal data",
+            ))
         }
     }
 
@@ -149,8 +171,13 @@ impl AskedAmount {
         let field = if matches!(self, Self::Minor(_)) { "amount_minor" } else { "amount" };
         let money = match self {
             Self::Minor(minor) => Money::new(*minor, currency),
-            Self::Major(text) => Money::parse_major(text, currency)
-                .map_err(|_| FieldError::new(field, "malformed", format!("expected an amount in {currency}, such as {}", offer.min().decimal())))?,
+            Self::Major(text) => Money::parse_major(text, currency).map_err(|_| {
+                FieldError::new(
+                    field,
+                    "malformed",
+                    format!("expected an amount in {currency}, such as {}", offer.min().decimal()),
+                )
+            })?,
         };
         if money.amount_minor < offer.min_minor {
             let message = format!("the least {} gift in {currency} is {}", adjective(frequency), offer.min());

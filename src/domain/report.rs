@@ -160,6 +160,9 @@ mod tests {
         let nothing = DayRevenue { count: 0, ..on("2026-11-25", "USD", 0) };
         let rows = group(&[refunded, nothing], By::Day).unwrap();
         assert_eq!((rows.len(), rows[0].net_minor, rows[0].fees_minor), (1, -1000, None));
-        assert_eq!(group(&[on("2026-11-24", "USD", i64::MAX), on("2026-11-24", "USD", 1)], By::Day), Err(MoneyError::Overflow));
+        assert_eq!(
+            group(&[on("2026-11-24", "USD", i64::MAX), on("2026-11-24", "USD", 1)], By::Day),
+            Err(MoneyError::Overflow)
+        );
     }
 }

@@ -82,14 +82,19 @@ impl Gateway {
     where
         R::Output: miniserde::Deserialize,
     {
-        let key = IdempotencyKey::new(key).map_err(|_| CallError::Configuration("an idempotency key of a bad length"))?;
+        let key =
+            IdempotencyKey::new(key).map_err(|_| CallError::Configuration("an idempotency key of a bad length"))?;
         let strategy = RequestStrategy::Idempotent(key);
-        self.repeated(|| async { request.customize().request_strategy(strategy.clone()).send(&*self.transport).await }).await
+        self.repeated(|| async { request.customize().request_strategy(strategy.clone()).send(&*self.transport).await })
+            .await
     }
 
     /// Repeats a call while that can help: the line was cut, Stripe is busy, or the answer could not be read. A 5xx is
     /// not repeated, since Stripe would replay it under the same key.
-    async fn repeated<T, F: Future<Output = Result<T, CallError>>>(&self, call: impl Fn() -> F) -> Result<T, CallError> {
+    async fn repeated<T, F: Future<Output = Result<T, CallError>>>(
+        &self,
+        call: impl Fn() -> F,
+    ) -> Result<T, CallError> {
         let mut attempt = 1;
         loop {
             let error = match call().await {

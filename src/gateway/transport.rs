@@ -108,16 +108,19 @@ impl Transport {
     pub(super) async fn send(&self, request: RequestBuilder, key: Option<&str>) -> Result<Fetched, CallError> {
         let request = self.request(request, key)?;
         let exchange = async {
-            let answer = self.client.request(request).await.map_err(|error| {
-                if error.is_connect() { CallError::Unreachable } else { CallError::Cut }
-            })?;
+            let answer = self
+                .client
+                .request(request)
+                .await
+                .map_err(|error| if error.is_connect() { CallError::Unreachable } else { CallError::Cut })?;
             read(answer).await
         };
         tokio::time::timeout(ANSWER, exchange).await.unwrap_or(Err(CallError::Cut))
     }
 
     fn request(&self, request: RequestBuilder, key: Option<&str>) -> Result<Request<Full<Bytes>>, CallError> {
-        let query = request.query.filter(|query| !query.is_empty()).map(|query| format!("?{query}")).unwrap_or_default();
+        let query =
+            request.query.filter(|query| !query.is_empty()).map(|query| format!("?{query}")).unwrap_or_default();
         let mut builder = Request::builder()
             .method(match request.method {
                 StripeMethod::Get => Method::GET,

@@ -131,7 +131,8 @@ fn form(status: StatusCode, campaign: &Campaign, choice: &Choice, errors: &[Fiel
         .map(|frequency| context! { value => frequency.as_str(), label => label(*frequency) })
         .collect();
     let currencies: Vec<String> = campaign.currencies().iter().map(Currency::to_string).collect();
-    let picked = suggested.iter().any(|amount| amount.get_attr("value").is_ok_and(|value| value.to_string() == choice.amount()));
+    let picked =
+        suggested.iter().any(|amount| amount.get_attr("value").is_ok_and(|value| value.to_string() == choice.amount()));
     let middle = offer.and_then(|offer| offer.suggested_minor.get(offer.suggested_minor.len() / 2));
     let amount = match (choice.amount(), middle) {
         ("", Some(middle)) => Money::new(*middle, currency).decimal(),
@@ -150,7 +151,11 @@ fn form(status: StatusCode, campaign: &Campaign, choice: &Choice, errors: &[Fiel
 
 async fn thanks(State(state): State<Giving>, RawQuery(query): RawQuery) -> Response {
     let Some(id) = pledge_in(query.as_deref()) else {
-        return pages::page(StatusCode::OK, "thanks", &context! { state => "unknown", pledge => (), amount => (), every => () });
+        return pages::page(
+            StatusCode::OK,
+            "thanks",
+            &context! { state => "unknown", pledge => (), amount => (), every => () },
+        );
     };
     match pledges::find(&state, &id).await {
         Ok(pledge) => {

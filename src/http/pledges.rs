@@ -124,7 +124,10 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
     let Some(value) = values.next() else { return Ok(None) };
     let key = value.to_str().ok().filter(|key| (16..=255).contains(&key.len()) && values.next().is_none());
     key.map(Some).ok_or_else(|| {
-        ApiError::bad_request("malformed_idempotency_key", "expected one Idempotency-Key of 16 to 255 visible ASCII characters")
+        ApiError::bad_request(
+            "malformed_idempotency_key",
+            "expected one Idempotency-Key of 16 to 255 visible ASCII characters",
+        )
     })
 }
 

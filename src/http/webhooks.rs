@@ -34,10 +34,7 @@ pub struct Webhooks {
 
 /// `POST /webhooks/stripe`.
 pub fn routes(webhooks: Webhooks) -> Router {
-    Router::new()
-        .route("/webhooks/stripe", post(receive))
-        .layer(DefaultBodyLimit::max(MAX_EVENT))
-        .with_state(webhooks)
+    Router::new().route("/webhooks/stripe", post(receive)).layer(DefaultBodyLimit::max(MAX_EVENT)).with_state(webhooks)
 }
 
 /// Where Stripe delivers its events

@@ -87,7 +87,11 @@ impl Writer {
                 for (waiting, event) in batch.into_iter().zip(&events) {
                     let stored = self.store.put_events(std::slice::from_ref(event)).await;
                     if let Err(error) = &stored {
-                        tracing::error!(event = event.envelope.id, reason = error.code(), "an event could not be stored");
+                        tracing::error!(
+                            event = event.envelope.id,
+                            reason = error.code(),
+                            "an event could not be stored"
+                        );
                     }
                     answer_all(vec![waiting], &stored.map_err(|_: StoreError| IngestError::NotStored));
                 }

@@ -25,7 +25,14 @@ struct KeyRow {
 
 impl Store {
     /// Claims a key until `until` for the holder of `token`, if nobody else holds it.
-    pub async fn claim_key(&self, key_hash: &str, body_hash: &str, token: &str, now: i64, until: i64) -> Result<Claim, StoreError> {
+    pub async fn claim_key(
+        &self,
+        key_hash: &str,
+        body_hash: &str,
+        token: &str,
+        now: i64,
+        until: i64,
+    ) -> Result<Claim, StoreError> {
         let mut tx = self.db.begin().await?;
         tx.query(
             "INSERT INTO idempotency_keys (key_hash, body_hash, claim_token, claim_until, created_at) \

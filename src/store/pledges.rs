@@ -115,7 +115,12 @@ impl Store {
     }
 
     /// Records the checkout session Stripe made for a pledge.
-    pub async fn set_session(&self, id: &PledgeId, session_id: &str, checkout_url: Option<&str>) -> Result<(), StoreError> {
+    pub async fn set_session(
+        &self,
+        id: &PledgeId,
+        session_id: &str,
+        checkout_url: Option<&str>,
+    ) -> Result<(), StoreError> {
         self.db
             .write("UPDATE pledges SET stripe_session_id = $1, checkout_url = $2 WHERE id = $3")
             .bind(session_id)

@@ -66,7 +66,9 @@ impl EventWorker {
                 return Ok(());
             }
             Err(ReconcileError::Store(error)) if error.is_outage() => return Err(error),
-            Err(error) => tracing::warn!(reason = describe(&error), "a batch of events failed; redoing them one by one"),
+            Err(error) => {
+                tracing::warn!(reason = describe(&error), "a batch of events failed; redoing them one by one")
+            }
         }
         for ((event, _), outcome) in batch.iter().zip(outcomes) {
             match self.reconciler.apply(&self.token, std::slice::from_ref(&outcome)).await {
@@ -89,7 +91,9 @@ impl EventWorker {
     }
 
     async fn fetch(&self, event: &LeasedEvent, object_id: &str) -> Result<Outcome, String> {
-        let Some(path) = decode::path_of(object_id) else { return Ok(Outcome::Nothing("an object we keep no facts of")) };
+        let Some(path) = decode::path_of(object_id) else {
+            return Ok(Outcome::Nothing("an object we keep no facts of"));
+        };
         let fetched = self.gateway.fetch(&path).await.map_err(|error| error.to_string())?;
         let at = fetched.at.unwrap_or_else(|| self.reconciler.clock.now());
         Ok(match decode::read_fetched(&fetched.body, at, &event.envelope) {
