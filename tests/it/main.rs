@@ -3,8 +3,12 @@
 //! Everything is under `cfg(test)`, so that clippy lets helpers say `expect` as it lets the tests themselves.
 
 #[cfg(test)]
+mod deploy;
+#[cfg(test)]
 mod journeys;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod tidy;
 #[cfg(test)]
 mod time_zone;
