@@ -284,8 +284,8 @@ mod tests {
 
     #[test]
     fn what_is_sealed_opens_in_its_own_place_and_nowhere_else() {
-        let (sealer, opener, _) = vault(1);
-        let sealed = sealer.seal(PLACE, b"reader@example.org").unwrap();
+        let (public, opener, _) = vault(1);
+        let sealed = public.seal(PLACE, b"reader@example.org").unwrap();
         assert_eq!(opener.open(PLACE, &sealed).unwrap().as_slice(), b"reader@example.org");
         assert_eq!(opener.open(Place { id: "evt_2", ..PLACE }, &sealed), Err(VaultError::Damaged));
         assert_eq!(opener.open(Place { column: "error", ..PLACE }, &sealed), Err(VaultError::Damaged));
@@ -294,8 +294,8 @@ mod tests {
 
     #[test]
     fn no_damaged_byte_and_no_shorter_value_opens() {
-        let (sealer, opener, _) = vault(1);
-        let sealed = sealer.seal(PLACE, b"x").unwrap();
+        let (public, opener, _) = vault(1);
+        let sealed = public.seal(PLACE, b"x").unwrap();
         for at in 0..sealed.len() {
             let mut damaged = sealed.clone();
             damaged[at] ^= 1;

@@ -84,7 +84,7 @@ fn secrets_are_printed_neither_by_errors_nor_by_debug() {
     let mut file = format!("{secret}\n");
     for setting in SETTINGS.iter().filter(|setting| setting.secrecy != Secrecy::Open) {
         wrong.insert(setting.variable(), format!("wrong-{secret}"));
-        file.push_str(&format!("{}='{secret}'\n", setting.variable()));
+        file += &[&setting.variable(), "='", secret, "'\n"].concat();
     }
     assert!(!problems(wrong, &file).contains(secret));
 
@@ -155,7 +155,9 @@ fn a_secret_may_be_read_from_a_file_but_not_be_given_twice() {
 fn each_half_of_the_server_needs_its_own_settings_only() {
     let without = |names: &[&str]| {
         let mut variables = complete();
-        names.iter().for_each(|name| drop(variables.remove(&format!("MAINSTAY_{name}"))));
+        for name in names {
+            variables.remove(&format!("MAINSTAY_{name}"));
+        }
         Sources::new(Flags::default(), variables, "")
     };
     let web = Settings::load(without(&["VAULT_PRIVATE_KEY", "VAULT_INDEX_KEY"]), Role::Web).unwrap();

@@ -111,18 +111,15 @@ impl Books {
 
     /// Takes in what an event said.
     pub fn hear(&mut self, news: Object) {
-        match self.objects.get_mut(&news.id) {
-            Some(known) => {
-                let before = known.clone();
-                known.join(news);
-                if *known != before {
-                    self.changed.insert(before.id);
-                }
+        if let Some(known) = self.objects.get_mut(&news.id) {
+            let before = known.clone();
+            known.join(news);
+            if *known != before {
+                self.changed.insert(before.id);
             }
-            None => {
-                self.changed.insert(news.id.clone());
-                self.objects.insert(news.id.clone(), news);
-            }
+        } else {
+            self.changed.insert(news.id.clone());
+            self.objects.insert(news.id.clone(), news);
         }
     }
 
@@ -151,7 +148,7 @@ impl Books {
 
     fn pledge_by_links(&self, object: &Object) -> Option<String> {
         let named = [&object.links.payment_intent, &object.links.invoice, &object.links.subscription];
-        let down = named.into_iter().flatten().filter_map(|id| self.objects.get(id)?.links.pledge.clone()).next();
+        let down = named.into_iter().flatten().find_map(|id| self.objects.get(id)?.links.pledge.clone());
         let names_it = |other: &&Object| match object.kind {
             ObjectKind::PaymentIntent => other.links.payment_intent.as_deref() == Some(&object.id),
             ObjectKind::Invoice => other.links.invoice.as_deref() == Some(&object.id),
@@ -447,10 +444,9 @@ fn recurring_status(objects: &[&Object], has_money: bool, given_up: bool) -> Ple
         _ => None,
     });
     match subscription {
-        Some(("active" | "trialing", true)) => PledgeStatus::Paused,
+        Some(("active" | "trialing", true) | ("paused", _)) => PledgeStatus::Paused,
         Some(("active" | "trialing", false)) => PledgeStatus::Active,
         Some(("past_due" | "unpaid", _)) => PledgeStatus::PastDue,
-        Some(("paused", _)) => PledgeStatus::Paused,
         Some(("canceled", _)) => PledgeStatus::Canceled,
         Some(("incomplete_expired", _)) => PledgeStatus::Failed,
         // `incomplete`, and words Stripe may add: what the money and the session say.

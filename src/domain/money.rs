@@ -62,7 +62,7 @@ impl Currency {
     }
 
     /// The sign before an amount, where it is the currency's alone among those readers meet; otherwise the code.
-    fn sign(&self) -> Option<&'static str> {
+    fn sign(self) -> Option<&'static str> {
         match self.code() {
             "USD" => Some("$"),
             "EUR" => Some("€"),

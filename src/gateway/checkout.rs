@@ -72,7 +72,7 @@ impl Gateway {
         let mut after: Option<String> = None;
         let mut seen = 0;
         loop {
-            let mut list = ListCheckoutSession::new().created(since.clone()).limit(PAGE);
+            let mut list = ListCheckoutSession::new().created(since).limit(PAGE);
             if let Some(after) = after {
                 list = list.starting_after(after);
             }

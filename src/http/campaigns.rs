@@ -38,6 +38,7 @@ pub struct CurrencyBody {
 }
 
 /// Amounts in minor units.
+#[expect(clippy::struct_field_names, reason = "units come last, in every name")]
 #[derive(Debug, Serialize, utoipa::ToSchema)]
 pub struct OfferBody {
     suggested_minor: Vec<i64>,

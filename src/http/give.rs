@@ -56,7 +56,7 @@ impl Choice {
                 "source" => &mut choice.source,
                 _ => continue,
             };
-            *field = value.trim().to_owned();
+            value.trim().clone_into(field);
         }
         choice
     }

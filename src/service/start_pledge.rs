@@ -107,13 +107,12 @@ impl Pledges {
             Some(id) => self.store.pledge(&id).await?,
             None => None,
         };
-        let pledge = match stored {
-            Some(pledge) => pledge,
-            None => {
-                let pledge = self.make(new);
-                self.store.insert_pledge(&pledge, Some((&key.hash, &key.token))).await?;
-                pledge
-            }
+        let pledge = if let Some(pledge) = stored {
+            pledge
+        } else {
+            let pledge = self.make(new);
+            self.store.insert_pledge(&pledge, Some((&key.hash, &key.token))).await?;
+            pledge
         };
         self.open_checkout(pledge).await
     }

@@ -146,34 +146,32 @@ impl Frontier {
 /// What is known by id, and what names an id.
 #[derive(Default)]
 struct Reach {
-    by_id: Frontier,
-    by_payment_intent: Frontier,
-    by_invoice: Frontier,
-    by_subscription: Frontier,
+    ids: Frontier,
+    payment_intents: Frontier,
+    invoices: Frontier,
+    subscriptions: Frontier,
 }
 
 impl Reach {
-    fn from_object(&mut self, object: &Object) {
-        self.by_id.want(Some(&object.id));
+    fn follow(&mut self, object: &Object) {
+        self.ids.want(Some(&object.id));
         let links = &object.links;
         for id in [&links.payment_intent, &links.invoice, &links.subscription, &links.customer] {
-            self.by_id.want(id.as_ref());
+            self.ids.want(id.as_ref());
         }
-        self.by_payment_intent.want(links.payment_intent.as_ref());
-        self.by_invoice.want(links.invoice.as_ref());
+        self.payment_intents.want(links.payment_intent.as_ref());
+        self.invoices.want(links.invoice.as_ref());
         match object.kind {
-            ObjectKind::PaymentIntent => self.by_payment_intent.want(Some(&object.id)),
-            ObjectKind::Invoice => self.by_invoice.want(Some(&object.id)),
-            ObjectKind::Subscription => self.by_subscription.want(Some(&object.id)),
+            ObjectKind::PaymentIntent => self.payment_intents.want(Some(&object.id)),
+            ObjectKind::Invoice => self.invoices.want(Some(&object.id)),
+            ObjectKind::Subscription => self.subscriptions.want(Some(&object.id)),
             _ => {}
         }
-        self.by_subscription.want(links.subscription.as_ref());
+        self.subscriptions.want(links.subscription.as_ref());
     }
 
     fn done(&self) -> bool {
-        [&self.by_id, &self.by_payment_intent, &self.by_invoice, &self.by_subscription]
-            .iter()
-            .all(|f| f.wanted.is_empty())
+        [&self.ids, &self.payment_intents, &self.invoices, &self.subscriptions].iter().all(|f| f.wanted.is_empty())
     }
 }
 
@@ -194,17 +192,21 @@ impl Tx {
     pub async fn load_books(&mut self, news: Vec<Object>) -> Result<Books, StoreError> {
         let mut books = Books::default();
         let mut reach = Reach::default();
-        news.iter().for_each(|object| reach.from_object(object));
+        for object in &news {
+            reach.follow(object);
+        }
         for _ in 0..MAX_HOPS {
             if reach.done() {
                 break;
             }
             for object in self.objects_reached(&mut reach).await? {
-                reach.from_object(&object);
+                reach.follow(&object);
                 books.load_object(object);
             }
         }
-        news.into_iter().for_each(|object| books.hear(object));
+        for object in news {
+            books.hear(object);
+        }
         books.link();
         self.load_pledges(&mut books).await?;
         for row in self
@@ -227,10 +229,10 @@ impl Tx {
         // Of all that names a subscription only its session, and what does not know its pledge yet.
         let by_subscription =
             concat!(object_columns!(), "subscription_id IN ({?}) AND (kind = 'checkout_session' OR pledge_id IS NULL)");
-        let mut rows: Vec<ObjectRow> = self.list(by_id, &reach.by_id.take()).await?;
-        rows.extend(self.list::<ObjectRow>(by_payment_intent, &reach.by_payment_intent.take()).await?);
-        rows.extend(self.list::<ObjectRow>(by_invoice, &reach.by_invoice.take()).await?);
-        rows.extend(self.list::<ObjectRow>(by_subscription, &reach.by_subscription.take()).await?);
+        let mut rows: Vec<ObjectRow> = self.list(by_id, &reach.ids.take()).await?;
+        rows.extend(self.list::<ObjectRow>(by_payment_intent, &reach.payment_intents.take()).await?);
+        rows.extend(self.list::<ObjectRow>(by_invoice, &reach.invoices.take()).await?);
+        rows.extend(self.list::<ObjectRow>(by_subscription, &reach.subscriptions.take()).await?);
         rows.into_iter().map(ObjectRow::read).collect()
     }
 

@@ -238,24 +238,27 @@ impl Tx {
 
     /// Makes everything done in this transaction lasting.
     pub async fn commit(self) -> Result<(), StoreError> {
-        Ok(match self {
+        match self {
             Self::Sqlite(tx) => tx.commit().await?,
             Self::Pg(tx) => tx.commit().await?,
-        })
+        }
+        Ok(())
     }
 
     /// Undoes everything done in this transaction, at once rather than when the connection is next used.
     pub async fn rollback(self) -> Result<(), StoreError> {
-        Ok(match self {
+        match self {
             Self::Sqlite(tx) => tx.rollback().await?,
             Self::Pg(tx) => tx.rollback().await?,
-        })
+        }
+        Ok(())
     }
 }
 
 /// `sql` with its part in braces written out `rows` times and its `?` numbered. Texts are built once.
 fn repeated(sql: &'static str, rows: usize) -> Text {
-    static TEXTS: LazyLock<Mutex<HashMap<(&'static str, usize), Arc<str>>>> = LazyLock::new(Mutex::default);
+    type Texts = HashMap<(&'static str, usize), Arc<str>>;
+    static TEXTS: LazyLock<Mutex<Texts>> = LazyLock::new(Mutex::default);
     let mut texts = TEXTS.lock().unwrap_or_else(PoisonError::into_inner);
     Text::Built(Arc::clone(texts.entry((sql, rows)).or_insert_with(|| expand(sql, rows).into())))
 }
@@ -279,7 +282,8 @@ pub(super) fn expand(sql: &str, rows: usize) -> String {
         match piece.strip_suffix('?') {
             Some(piece) => {
                 numbered.push_str(piece);
-                numbered.push_str(&format!("${next}"));
+                numbered.push('$');
+                numbered.push_str(&next.to_string());
                 next += 1;
             }
             None => numbered.push_str(piece),

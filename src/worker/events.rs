@@ -67,7 +67,7 @@ impl EventWorker {
             }
             Err(ReconcileError::Store(error)) if error.is_outage() => return Err(error),
             Err(error) => {
-                tracing::warn!(reason = describe(&error), "a batch of events failed; redoing them one by one")
+                tracing::warn!(reason = describe(&error), "a batch of events failed; redoing them one by one");
             }
         }
         for ((event, _), outcome) in batch.iter().zip(outcomes) {
