@@ -4,7 +4,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use crate::domain::new_pledge::FieldError;
+use crate::domain::field::FieldError;
 use crate::gateway::CallError;
 use crate::service::start_pledge::StartError;
 use crate::store::StoreError;

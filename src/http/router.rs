@@ -21,6 +21,7 @@ use super::extract::MAX_BODY;
 use super::webhooks::Webhooks;
 use super::{campaigns, give, health, openapi, pledges, webhooks};
 use crate::clock::Clock;
+use crate::domain::return_url::Sites;
 use crate::gateway::Gateway;
 use crate::id::{Random, RequestId};
 use crate::service::ingest::Inbox;
@@ -58,7 +59,7 @@ pub struct WebState {
 #[derive(Clone)]
 pub struct Giving {
     pub pledges: Arc<Pledges>,
-    pub allowed_origins: Arc<[String]>,
+    pub sites: Arc<Sites>,
 }
 
 /// All routes of the web role.
@@ -67,14 +68,14 @@ pub fn router(state: WebState) -> Router {
     let (store, clock, random) = (ops.store.clone(), ops.clock.clone(), ops.random.clone());
     let webhooks = Webhooks { inbox, secrets: webhook_secrets.into(), clock: clock.clone() };
     let giving = Giving {
-        pledges: Arc::new(Pledges { store, gateway, clock, random: random.clone(), public_url }),
-        allowed_origins: allowed_origins.into(),
+        pledges: Arc::new(Pledges { store, gateway, clock, random: random.clone(), public_url: public_url.clone() }),
+        sites: Arc::new(Sites { public_url, allowed_origins }),
     };
     let api = Router::new()
         .route("/v1/campaigns/{slug}", get(campaigns::show))
         .route("/v1/pledges", post(pledges::create))
         .route("/v1/pledges/{id}", get(pledges::show))
-        .layer(cors(&giving.allowed_origins))
+        .layer(cors(&giving.sites.allowed_origins))
         .with_state(giving.clone());
     let routes = api
         .merge(give::routes(giving))

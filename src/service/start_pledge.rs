@@ -76,11 +76,7 @@ impl Pledges {
             self.store.insert_pledge(&pledge, None).await?;
             return self.open_checkout(pledge).await;
         };
-        let key = Key {
-            hash: digest(key.as_bytes()),
-            body_hash: digest(format!("{new:?}").as_bytes()),
-            token: self.random.hex(),
-        };
+        let key = Key { hash: digest(key.as_bytes()), body_hash: new.fingerprint(), token: self.random.hex() };
         let earlier = self.claim(&key).await?;
         let started = self.start_claimed(new, &key, earlier).await;
         self.store.release_key(&key.hash, &key.token).await?;
