@@ -64,7 +64,12 @@ impl Choice {
 }
 
 async fn show(State(state): State<Giving>, RawQuery(query): RawQuery) -> Response {
-    let choice = Choice::of(&fields(query.unwrap_or_default().as_bytes()));
+    let fields = fields(query.unwrap_or_default().as_bytes());
+    let mut choice = Choice::of(&fields);
+    if fields.get("offer").is_some() {
+        // Without a script, asked to show what goes with another frequency or currency.
+        (choice.amount, choice.other) = Default::default();
+    }
     match campaign(&state, &choice).await {
         Ok(campaign) => form(StatusCode::OK, &campaign, &choice, &[]),
         Err(error) => problem(&error),

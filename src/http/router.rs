@@ -18,6 +18,7 @@ use tracing::Instrument;
 
 use super::error::ApiError;
 use super::extract::MAX_BODY;
+use super::pages::Page;
 use super::webhooks::Webhooks;
 use super::{campaigns, give, health, openapi, pledges, webhooks};
 use crate::clock::Clock;
@@ -28,8 +29,8 @@ use crate::service::ingest::Inbox;
 use crate::service::start_pledge::Pledges;
 use crate::store::Store;
 
-/// Longer than the longest pledge: 10 s behind another request, then at most 3 attempts at Stripe twice over.
-const REQUEST: Duration = Duration::from_secs(90);
+/// Longer than the longest pledge: 10 s behind another request, then at most 26 s of work.
+const REQUEST: Duration = Duration::from_secs(45);
 /// Between two pieces of a request's body.
 const BODY_PIECE: Duration = Duration::from_secs(10);
 
@@ -137,19 +138,19 @@ async fn identified(id: &RequestId, request: Request, next: Next) -> Response {
 
 fn rendered(response: Response, id: &str) -> Response {
     let status = response.status();
-    if let Some(error) = response.extensions().get::<ApiError>() {
-        return error.respond(id);
-    }
-    let bare = (status.is_client_error() || status.is_server_error()) && !response.headers().contains_key("x-page");
-    if !bare {
-        return response;
-    }
-    // The router's or a middleware's own answer.
-    let mut problem = ApiError::of_status(status).respond(id);
-    if let Some(allow) = response.headers().get(header::ALLOW) {
-        problem.headers_mut().insert(header::ALLOW, allow.clone());
-    }
-    problem
+    let page = response.extensions().get::<Page>().is_some();
+    let error = match response.extensions().get::<ApiError>() {
+        Some(error) => error.clone(),
+        // The router's or a middleware's own answer.
+        None if !page && (status.is_client_error() || status.is_server_error()) => ApiError::of_status(status),
+        None => return response,
+    };
+    // What surrounds the answer stays: who may read it (CORS), which methods are allowed.
+    let (mut head, _) = response.into_parts();
+    let (problem, body) = error.respond(id).into_parts();
+    head.headers.remove(header::CONTENT_LENGTH);
+    head.headers.extend(problem.headers);
+    Response::from_parts(head, body)
 }
 
 fn cors(allowed_origins: &[String]) -> CorsLayer {
