@@ -239,10 +239,12 @@ async fn an_outage_is_told_with_a_time_to_come_back() {
 #[tokio::test]
 async fn after_22_hours_a_session_is_looked_for_and_never_made() {
     for kind in BOTH {
-        for (fault, status) in [(ApiFault::WorkThenCut, 201), (ApiFault::Cut, 409)] {
+        for (fault, status) in [(ApiFault::WorkThenStoredError, 201), (ApiFault::Cut, 409)] {
             let app = TestApp::start(kind).await;
             app.sandbox.fail_api(Some("POST"), "/v1/checkout/sessions", fault, 3);
-            assert_eq!(app.ask(&gift(), Some(KEY)).await.0, 503);
+            app.sandbox.fail_api(Some("GET"), "/v1/checkout/sessions", ApiFault::InternalError, 3);
+            assert!(app.ask(&gift(), Some(KEY)).await.0 >= 502);
+            app.sandbox.heal();
             let made = sessions(&app);
             app.clock.advance(22 * HOUR);
             let (late, body) = app.ask(&gift(), Some(KEY)).await;
@@ -252,4 +254,67 @@ async fn after_22_hours_a_session_is_looked_for_and_never_made() {
             app.finish().await;
         }
     }
+}
+
+#[tokio::test]
+async fn a_form_of_another_site_leads_to_checkout_and_back_to_a_page_that_turns_to_received() {
+    for kind in BOTH {
+        let app = TestApp::start(kind).await;
+        let give = format!("{}/give", app.url);
+        let form = [("frequency", "monthly"), ("amount", "5"), ("currency", "EUR"), ("utm_source", "x")];
+        let answer = app.http.post(&give).header("origin", "https://elsewhere.example").form(&form).send().await.expect("an answer");
+        assert_eq!(answer.status(), 303);
+        let checkout = answer.headers()["location"].to_str().expect("an address").to_owned();
+        let session = session_of(&json!({"checkout_url": checkout}));
+        let back = app.sandbox.session(&session).expect("it exists")["success_url"].as_str().expect("an address").to_owned();
+        let thanks = back.strip_prefix("http://give.example.org").expect("our own page").to_owned();
+        assert!(page(&app, &thanks).await.contains("waiting for your payment"));
+        app.pay(&session, Card::Works).await;
+        app.settle().await;
+        let received = page(&app, &thanks).await;
+        assert!(received.contains("was received") && received.contains("€5 monthly"), "{received}");
+        app.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn the_pages_work_without_a_script_and_load_nothing_from_elsewhere() {
+    let app = TestApp::start(BOTH[0]).await;
+    for path in ["/give", "/give?frequency=annual&currency=JPY&offer=1&amount=5", "/give/thanks", "/give/cancelled"] {
+        let answer = app.http.get(format!("{}{path}", app.url)).send().await.expect("an answer");
+        assert_eq!(answer.status(), 200, "{path}");
+        let header = |name: &str| answer.headers()[name].to_str().expect("a text").to_owned();
+        assert!(header("content-security-policy").starts_with("default-src 'none'"), "{path}");
+        assert_eq!((header("referrer-policy").as_str(), header("x-frame-options").as_str()), ("no-referrer", "DENY"), "{path}");
+        let html = answer.text().await.expect("a page");
+        assert!(!html.contains("://") && !html.contains("style=") && !html.contains("onclick"), "{path}");
+    }
+    let annual = page(&app, "/give?frequency=annual&currency=JPY&offer=1&amount=5").await;
+    assert!(annual.contains("value=\"5000\"") && !annual.contains("value=\"5\""), "{annual}");
+    let hostile = page(&app, "/give?source=%22%3E%3Cscript%3E&amount=%22%3E%3Cscript%3E").await;
+    assert!(!hostile.contains("\"><script>"), "{hostile}");
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn a_wrong_form_is_answered_by_the_form_with_what_would_be_right() {
+    let app = TestApp::start(BOTH[0]).await;
+    let post = async |form: &[(&str, &str)]| {
+        let answer = app.http.post(format!("{}/give", app.url)).form(form).send().await.expect("an answer");
+        (answer.status().as_u16(), answer.text().await.expect("a page"))
+    };
+    let (status, html) = post(&[("frequency", "monthly"), ("amount", "1"), ("currency", "USD")]).await;
+    assert!(status == 422 && html.contains("the least monthly gift in USD is $2.00"), "{html}");
+    let (status, html) = post(&[("campaign", "nothing"), ("frequency", "once")]).await;
+    assert!(status == 404 && html.contains("<h1>"), "{html}");
+    app.sandbox.fail_api(Some("POST"), "/v1/checkout/sessions", ApiFault::Cut, 9);
+    let (status, html) = post(&[("frequency", "monthly"), ("amount", "5"), ("currency", "USD")]).await;
+    assert!(status == 503 && html.contains("Nothing was charged"), "{html}");
+    app.finish().await;
+}
+
+async fn page(app: &TestApp, path: &str) -> String {
+    let answer = app.http.get(format!("{}{path}", app.url)).send().await.expect("an answer");
+    assert_eq!(answer.status(), 200, "{path}");
+    answer.text().await.expect("a page")
 }
