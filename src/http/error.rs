@@ -71,7 +71,8 @@ impl ApiError {
 
     /// 422: well-formed, but wrong.
     pub fn invalid(errors: Vec<FieldError>) -> Self {
-        let detail = errors.iter().map(|error| format!("{}: {}", error.field, error.message)).collect::<Vec<_>>().join("; ");
+        let detail =
+            errors.iter().map(|error| format!("{}: {}", error.field, error.message)).collect::<Vec<_>>().join("; ");
         Self { errors, ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid_request", detail) }
     }
 
@@ -95,7 +96,9 @@ impl ApiError {
     pub fn of_status(status: StatusCode) -> Self {
         let (code, detail) = match status {
             StatusCode::NOT_FOUND => ("not_found", "there is nothing at this address"),
-            StatusCode::METHOD_NOT_ALLOWED => ("method_not_allowed", "this address does not take that method; see Allow"),
+            StatusCode::METHOD_NOT_ALLOWED => {
+                ("method_not_allowed", "this address does not take that method; see Allow")
+            }
             StatusCode::PAYLOAD_TOO_LARGE => ("too_large", "the body is larger than this address takes"),
             StatusCode::REQUEST_TIMEOUT => ("timeout", "the request took too long to arrive or to be answered"),
             status if status.is_server_error() => ("internal", "something went wrong on our side"),
@@ -150,22 +153,32 @@ impl IntoResponse for ApiError {
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         tracing::error!(reason = error.code(), "the database failed a request");
-        if error.is_outage() { Self::unavailable("database_unavailable", 5) } else { Self::of_status(StatusCode::INTERNAL_SERVER_ERROR) }
+        if error.is_outage() {
+            Self::unavailable("database_unavailable", 5)
+        } else {
+            Self::of_status(StatusCode::INTERNAL_SERVER_ERROR)
+        }
     }
 }
 
 impl From<StartError> for ApiError {
     fn from(error: StartError) -> Self {
         match error {
-            StartError::Mismatch => {
-                Self::conflict("idempotency_mismatch", "this Idempotency-Key was used for another request; use a new one", None)
-            }
-            StartError::InProgress => {
-                Self::conflict("in_progress", "another request with this Idempotency-Key is at work; try again", Some(2))
-            }
-            StartError::Over => {
-                Self::conflict("checkout_over", "the checkout of this pledge is over; start anew with a new Idempotency-Key", None)
-            }
+            StartError::Mismatch => Self::conflict(
+                "idempotency_mismatch",
+                "this Idempotency-Key was used for another request; use a new one",
+                None,
+            ),
+            StartError::InProgress => Self::conflict(
+                "in_progress",
+                "another request with this Idempotency-Key is at work; try again",
+                Some(2),
+            ),
+            StartError::Over => Self::conflict(
+                "checkout_over",
+                "the checkout of this pledge is over; start anew with a new Idempotency-Key",
+                None,
+            ),
             StartError::Interrupted => Self::of_status(StatusCode::INTERNAL_SERVER_ERROR),
             StartError::Store(error) => error.into(),
             StartError::Stripe(error) => error.into(),
@@ -179,7 +192,11 @@ impl From<CallError> for ApiError {
         match error {
             CallError::Unreachable | CallError::Cut => Self::unavailable("payment_provider_unavailable", 10),
             CallError::Busy { .. } => Self::unavailable("payment_provider_busy", 5),
-            _ => Self::bad_gateway("payment_provider_failed", "the payment provider did not accept the request; nothing was charged", 30),
+            _ => Self::bad_gateway(
+                "payment_provider_failed",
+                "the payment provider did not accept the request; nothing was charged",
+                30,
+            ),
         }
     }
 }

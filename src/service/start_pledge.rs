@@ -113,7 +113,11 @@ impl Pledges {
         let waited = async {
             loop {
                 let now = self.clock.now();
-                match self.store.claim_key(&key.hash, &key.body_hash, &key.token, now, now + CLAIM, now - KEY_LIFE).await? {
+                match self
+                    .store
+                    .claim_key(&key.hash, &key.body_hash, &key.token, now, now + CLAIM, now - KEY_LIFE)
+                    .await?
+                {
                     Claim::Ours(pledge) => return Ok(pledge),
                     Claim::Mismatch => return Err(StartError::Mismatch),
                     Claim::Busy => tokio::time::sleep(LOOK_EVERY).await,

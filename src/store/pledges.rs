@@ -115,7 +115,12 @@ impl Store {
     }
 
     /// Records the checkout session Stripe made for a pledge. The first one stays: there is never a second.
-    pub async fn set_session(&self, id: &PledgeId, session_id: &str, checkout_url: Option<&str>) -> Result<(), StoreError> {
+    pub async fn set_session(
+        &self,
+        id: &PledgeId,
+        session_id: &str,
+        checkout_url: Option<&str>,
+    ) -> Result<(), StoreError> {
         self.db
             .write("UPDATE pledges SET stripe_session_id = $1, checkout_url = $2 WHERE id = $3 AND stripe_session_id IS NULL")
             .bind(session_id)

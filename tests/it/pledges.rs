@@ -38,10 +38,14 @@ async fn the_default_campaign_says_all_a_form_needs() {
         let (status, campaign) = app.get("/v1/campaigns/default").await;
         assert_eq!(status, 200);
         assert_eq!((&campaign["slug"], &campaign["default_currency"]), (&json!("default"), &json!("USD")));
-        let codes: Vec<_> = campaign["currencies"].as_array().expect("a list").iter().map(|c| c["currency"].clone()).collect();
+        let codes: Vec<_> =
+            campaign["currencies"].as_array().expect("a list").iter().map(|c| c["currency"].clone()).collect();
         assert_eq!(codes, ["USD", "EUR", "GBP", "JPY"]);
         assert_eq!(campaign["currencies"][0]["frequencies"]["monthly"]["min_minor"], 200);
-        assert_eq!((&campaign["currencies"][0]["exponent"], &campaign["currencies"][3]["exponent"]), (&json!(2), &json!(0)));
+        assert_eq!(
+            (&campaign["currencies"][0]["exponent"], &campaign["currencies"][3]["exponent"]),
+            (&json!(2), &json!(0))
+        );
         for missing in ["nothing", "%00", "Default", "a%2Fb"] {
             assert_eq!(app.get(&format!("/v1/campaigns/{missing}")).await.0, 404, "{missing}");
         }
@@ -55,7 +59,10 @@ async fn a_pledge_is_open_then_paid_and_gone_a_day_after_it_settled() {
         let app = TestApp::start(kind).await;
         let (status, made) = app.ask(&gift(), None).await;
         assert_eq!(status, 201, "{made}");
-        assert_eq!((&made["status"], &made["currency"], &made["amount_minor"]), (&json!("open"), &json!("USD"), &json!(2500)));
+        assert_eq!(
+            (&made["status"], &made["currency"], &made["amount_minor"]),
+            (&json!("open"), &json!("USD"), &json!(2500))
+        );
         let id = made["id"].as_str().expect("an id");
         assert_eq!(app.status(id).await, "open");
         app.pay(&session_of(&made), Card::Works).await;
@@ -75,7 +82,8 @@ async fn a_pledge_is_open_then_paid_and_gone_a_day_after_it_settled() {
 async fn what_is_wrong_is_said_field_by_field_in_a_problem() {
     for kind in BOTH {
         let app = TestApp::start(kind).await;
-        let (status, problem) = app.ask(&json!({"frequency": "monthly", "amount_minor": 199, "currency": "USD"}), None).await;
+        let (status, problem) =
+            app.ask(&json!({"frequency": "monthly", "amount_minor": 199, "currency": "USD"}), None).await;
         assert_eq!((status, &problem["status"]), (422, &json!(422)));
         for member in ["type", "title", "code", "detail"] {
             assert!(problem[member].is_string(), "{member}: {problem}");
@@ -87,7 +95,11 @@ async fn what_is_wrong_is_said_field_by_field_in_a_problem() {
         let (status, problem) = app.ask(&everything, None).await;
         let fields: Vec<String> = codes(&problem).into_iter().map(|(field, _)| field).collect();
         assert_eq!(status, 422);
-        assert_eq!(fields, ["email", "frequency", "currency", "amount_minor", "locale", "source", "return_url"], "{problem}");
+        assert_eq!(
+            fields,
+            ["email", "frequency", "currency", "amount_minor", "locale", "source", "return_url"],
+            "{problem}"
+        );
         assert!(!problem.to_string().contains("reader@example.org"));
         assert_eq!((sessions(&app), asked_for(&app)), (0, 0));
         app.finish().await;
@@ -117,12 +129,19 @@ async fn malformed_and_mistyped_requests_have_their_own_statuses() {
         assert_eq!(answer.status(), status, "{kind}");
         assert_eq!(media == "application/problem+json", status != 201, "{kind} {media}");
     }
-    for (method, path, status) in
-        [("DELETE", "/v1/pledges", 405), ("GET", "/v1/pledges", 405), ("GET", "/nothing", 404), ("POST", "/healthz", 405)]
-    {
+    for (method, path, status) in [
+        ("DELETE", "/v1/pledges", 405),
+        ("GET", "/v1/pledges", 405),
+        ("GET", "/nothing", 404),
+        ("POST", "/healthz", 405),
+    ] {
         let method = method.parse().expect("a method");
         let answer = app.http.request(method, format!("{}{path}", app.url)).send().await.expect("an answer");
-        assert_eq!((answer.status().as_u16(), answer.headers()["content-type"].to_str().ok()), (status, Some("application/problem+json")), "{path}");
+        assert_eq!(
+            (answer.status().as_u16(), answer.headers()["content-type"].to_str().ok()),
+            (status, Some("application/problem+json")),
+            "{path}"
+        );
         assert_eq!(answer.headers().contains_key("allow"), status == 405, "{path}");
     }
     app.finish().await;
@@ -135,9 +154,15 @@ async fn scripts_of_allowed_sites_read_answers_and_errors_and_others_do_not() {
         let request = app.http.post(format!("{}/v1/pledges", app.url)).header("origin", origin).json(body);
         request.send().await.expect("an answer").headers().clone()
     };
-    let allowed = |headers: &HeaderMap| headers.get("access-control-allow-origin").map(|value| value.to_str().unwrap().to_owned());
+    let allowed = |headers: &HeaderMap| {
+        headers.get("access-control-allow-origin").map(|value| value.to_str().unwrap().to_owned())
+    };
     assert_eq!(allowed(&post(ALLOWED_ORIGIN, &gift()).await).as_deref(), Some(ALLOWED_ORIGIN));
-    assert_eq!(allowed(&post(ALLOWED_ORIGIN, &json!({})).await).as_deref(), Some(ALLOWED_ORIGIN), "an error is readable too");
+    assert_eq!(
+        allowed(&post(ALLOWED_ORIGIN, &json!({})).await).as_deref(),
+        Some(ALLOWED_ORIGIN),
+        "an error is readable too"
+    );
     assert_eq!(allowed(&post("https://evil.example", &gift()).await), None);
     assert_eq!(allowed(&post("null", &gift()).await), None);
     app.finish().await;
@@ -262,11 +287,19 @@ async fn a_form_of_another_site_leads_to_checkout_and_back_to_a_page_that_turns_
         let app = TestApp::start(kind).await;
         let give = format!("{}/give", app.url);
         let form = [("frequency", "monthly"), ("amount", "5"), ("currency", "EUR"), ("utm_source", "x")];
-        let answer = app.http.post(&give).header("origin", "https://elsewhere.example").form(&form).send().await.expect("an answer");
+        let answer = app
+            .http
+            .post(&give)
+            .header("origin", "https://elsewhere.example")
+            .form(&form)
+            .send()
+            .await
+            .expect("an answer");
         assert_eq!(answer.status(), 303);
         let checkout = answer.headers()["location"].to_str().expect("an address").to_owned();
         let session = session_of(&json!({"checkout_url": checkout}));
-        let back = app.sandbox.session(&session).expect("it exists")["success_url"].as_str().expect("an address").to_owned();
+        let back =
+            app.sandbox.session(&session).expect("it exists")["success_url"].as_str().expect("an address").to_owned();
         let thanks = back.strip_prefix("http://give.example.org").expect("our own page").to_owned();
         assert!(page(&app, &thanks).await.contains("waiting for your payment"));
         app.pay(&session, Card::Works).await;
@@ -285,7 +318,11 @@ async fn the_pages_work_without_a_script_and_load_nothing_from_elsewhere() {
         assert_eq!(answer.status(), 200, "{path}");
         let header = |name: &str| answer.headers()[name].to_str().expect("a text").to_owned();
         assert!(header("content-security-policy").starts_with("default-src 'none'"), "{path}");
-        assert_eq!((header("referrer-policy").as_str(), header("x-frame-options").as_str()), ("no-referrer", "DENY"), "{path}");
+        assert_eq!(
+            (header("referrer-policy").as_str(), header("x-frame-options").as_str()),
+            ("no-referrer", "DENY"),
+            "{path}"
+        );
         let html = answer.text().await.expect("a page");
         assert!(!html.contains("://") && !html.contains("style=") && !html.contains("onclick"), "{path}");
     }
