@@ -6,6 +6,14 @@ use super::pledge::Frequency;
 /// The campaign that exists after migration, taken when none is named.
 pub const DEFAULT: &str = "default";
 
+/// The longest slug.
+const MAX_SLUG: usize = 64;
+
+/// Whether `text` can be a slug at all: `[a-z0-9-]`, 1 to 64 characters.
+pub fn is_slug(text: &str) -> bool {
+    (1..=MAX_SLUG).contains(&text.len()) && text.bytes().all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+}
+
 /// A campaign as it is offered.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Campaign {

@@ -9,6 +9,7 @@ pub mod calendar;
 pub mod campaign;
 pub mod event;
 pub mod facts;
+pub mod field;
 pub mod money;
 pub mod new_pledge;
 pub mod pledge;

@@ -1,9 +1,19 @@
 //! Reading a pledge somebody sends: once, completely, and with every mistake named.
+//!
+//! Two entrances, JSON and the HTML form, differ only in how the amount is written. What leaves here is stored and sent
+//! to Stripe as it is.
 
-use super::campaign::{Campaign, Offer};
+use sha2::{Digest, Sha256};
+
+use super::campaign::{Campaign, DEFAULT, Offer, is_slug};
+use super::field::{FieldError, Fields, Given};
 use super::money::{Currency, Money};
 use super::pledge::Frequency;
+use super::return_url::{self, Sites};
+use crate::id::hex;
 
+/// The fields of a JSON request.
+const JSON_FIELDS: [&str; 7] = ["campaign", "frequency", "amount_minor", "currency", "locale", "source", "return_url"];
 /// The longest `source`, in characters.
 pub const MAX_SOURCE: usize = 64;
 /// Languages Stripe's checkout speaks (source: Stripe's API reference, `locale` of a Checkout Session).
@@ -12,26 +22,6 @@ const LOCALES: [&str; 41] = [
     "id", "it", "ja", "ko", "lt", "lv", "ms", "mt", "nb", "nl", "pl", "pt", "pt-BR", "ro", "ru", "sk", "sl", "sv",
     "th", "tr", "vi", "zh", "zh-HK", "zh-TW",
 ];
-
-/// One thing wrong with what was sent.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
-pub struct FieldError {
-    /// The field as it was named in the request.
-    #[schema(example = "amount_minor")]
-    pub field: String,
-    /// A stable word for programs.
-    #[schema(example = "too_small")]
-    pub code: String,
-    /// What would be right, for people.
-    #[schema(example = "the least monthly gift in USD is $2.00")]
-    pub message: String,
-}
-
-impl FieldError {
-    pub fn new(field: &str, code: &str, message: impl Into<String>) -> Self {
-        Self { field: field.to_owned(), code: code.to_owned(), message: message.into() }
-    }
-}
 
 /// What a donor chose, valid as a whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,54 +37,64 @@ pub struct NewPledge {
     pub return_url: Option<String>,
 }
 
-/// The words of a request, not yet believed.
-#[derive(Debug, Clone, Default)]
-pub struct Asked {
-    pub frequency: Option<String>,
-    pub currency: Option<String>,
-    pub amount: Option<AskedAmount>,
-    pub locale: Option<String>,
-    pub source: Option<String>,
-    pub return_url: Option<String>,
+/// How a request writes its amount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Unit {
+    /// A whole number of minor units, as `amount_minor`.
+    Minor,
+    /// Major units as a person types them, as `amount`; what is typed into `other_amount` goes before it.
+    Major,
 }
 
-/// An amount as it was sent: minor units in JSON, major units typed into a form.
+/// A request, taken apart but not yet believed.
 #[derive(Debug, Clone)]
-pub enum AskedAmount {
-    Minor(i64),
-    Major(String),
+pub struct Asked {
+    fields: Fields,
+    unit: Unit,
 }
 
 impl Asked {
-    /// Holds the request against the campaign. All mistakes are reported together.
-    pub fn parse(
-        &self,
-        campaign: &Campaign,
-        public_url: &str,
-        allowed_origins: &[String],
-    ) -> Result<NewPledge, Vec<FieldError>> {
-        let mut errors = Vec::new();
+    /// A JSON request: unknown fields are mistakes.
+    pub fn json(fields: Fields) -> Self {
+        Self { fields, unit: Unit::Minor }
+    }
+
+    /// A submitted form: other sites' forms have buttons and fields of their own, which are not read.
+    pub fn form(fields: Fields) -> Self {
+        Self { fields, unit: Unit::Major }
+    }
+
+    /// The slug of the campaign it is for, if it can be one.
+    pub fn campaign(&self) -> Option<&str> {
+        self.fields.text("campaign").ok().map(|slug| slug.unwrap_or(DEFAULT)).filter(|slug| is_slug(slug))
+    }
+
+    /// Holds the request against its campaign, if there is one. All mistakes are reported together.
+    pub fn parse(&self, campaign: Option<&Campaign>, sites: &Sites) -> Result<NewPledge, Vec<FieldError>> {
+        let mut errors = match self.unit {
+            Unit::Minor => self.fields.strangers(&JSON_FIELDS),
+            Unit::Major => Vec::new(),
+        };
+        let missing =
+            || FieldError::new("campaign", "unknown", "there is no such campaign; leave it out for the default");
+        let campaign = keep(&mut errors, campaign.ok_or_else(missing));
         let frequency = keep(&mut errors, self.frequency());
         let currency = keep(&mut errors, self.currency(campaign));
-        let offer = frequency.zip(currency).and_then(|(frequency, currency)| {
+        let offer = campaign.zip(frequency.zip(currency)).and_then(|(campaign, (frequency, currency))| {
             let offer = campaign.offer(currency, frequency).ok_or_else(|| {
                 FieldError::new("frequency", "not_offered", format!("{frequency} is not offered in {currency}"))
             });
             keep(&mut errors, offer)
         });
-        let money = match (offer, &self.amount) {
-            (_, None) => keep(
-                &mut errors,
-                Err(FieldError::new("amount_minor", "required", "expected a whole number of minor units")),
-            ),
-            (Some(offer), Some(amount)) => keep(&mut errors, amount.parse(offer)),
-            (None, Some(_)) => None,
-        };
+        let money = keep(&mut errors, self.money(currency)).flatten();
+        let money = money.zip(offer).and_then(|(money, offer)| keep(&mut errors, self.within(money, offer)));
         let locale = keep(&mut errors, self.locale());
         let source = keep(&mut errors, self.source());
-        let return_url = keep(&mut errors, self.return_url(public_url, allowed_origins));
-        match (frequency, money, locale, source, return_url) {
-            (Some(frequency), Some(money), Some(locale), Some(source), Some(return_url)) if errors.is_empty() => {
+        let return_url = keep(&mut errors, self.return_url(sites));
+        match (campaign, frequency, money, locale, source, return_url) {
+            (Some(campaign), Some(frequency), Some(money), Some(locale), Some(source), Some(return_url))
+                if errors.is_empty() =>
+            {
                 Ok(NewPledge {
                     campaign: campaign.slug.clone(),
                     campaign_name: campaign.name.clone(),
@@ -111,87 +111,119 @@ impl Asked {
 
     fn frequency(&self) -> Result<Frequency, FieldError> {
         let wanted = "expected once, monthly or annual";
-        let word = self.frequency.as_ref().ok_or_else(|| FieldError::new("frequency", "required", wanted))?;
+        let word = self.fields.text("frequency")?.ok_or_else(|| FieldError::new("frequency", "required", wanted))?;
         Frequency::parse(word).ok_or_else(|| FieldError::new("frequency", "unknown", wanted))
     }
 
-    fn currency(&self, campaign: &Campaign) -> Result<Currency, FieldError> {
-        let offered: Vec<String> = campaign.currencies().iter().map(Currency::to_string).collect();
-        let wanted = format!("expected one of {}", offered.join(", "));
-        let code = self.currency.as_ref().ok_or_else(|| FieldError::new("currency", "required", wanted.clone()))?;
-        let known = Currency::parse(code).map_err(|_| FieldError::new("currency", "unknown", wanted.clone()))?;
-        if campaign.currencies().contains(&known) {
+    fn currency(&self, campaign: Option<&Campaign>) -> Result<Currency, FieldError> {
+        let offered = campaign.map(Campaign::currencies);
+        let wanted = || match &offered {
+            Some(offered) => {
+                format!("expected one of {}", offered.iter().map(Currency::code).collect::<Vec<_>>().join(", "))
+            }
+            None => "expected an ISO 4217 code, such as USD".to_owned(),
+        };
+        let wrong = |code| FieldError::new("currency", code, wanted());
+        let code = self.fields.text("currency")?.ok_or_else(|| wrong("required"))?;
+        let known = Currency::parse(code).map_err(|_| wrong("unknown"))?;
+        if offered.as_ref().is_none_or(|offered| offered.contains(&known)) {
             Ok(known)
         } else {
-            Err(FieldError::new("currency", "not_offered", wanted))
+            Err(wrong("not_offered"))
         }
+    }
+
+    /// The amount as such. What is typed means nothing without its currency, whose own error then stands alone.
+    fn money(&self, currency: Option<Currency>) -> Result<Option<Money>, FieldError> {
+        match (self.unit, currency) {
+            (Unit::Minor, _) => self.minor().map(|minor| currency.map(|currency| Money::new(minor, currency))),
+            (Unit::Major, Some(currency)) => self.major(currency).map(Some),
+            (Unit::Major, None) => Ok(None),
+        }
+    }
+
+    fn minor(&self) -> Result<i64, FieldError> {
+        let wrong =
+            |code| FieldError::new("amount_minor", code, "expected a whole number of minor units: 2500 for USD 25.00");
+        match self.fields.get("amount_minor") {
+            None => Err(wrong("required")),
+            Some(Given::Number(digits)) if digits.contains(['.', 'e', 'E']) => Err(wrong("not_whole")),
+            // Too large for any amount there is, in either direction.
+            Some(Given::Number(digits)) => {
+                digits.parse().map_err(|_| wrong(if digits.starts_with('-') { "too_small" } else { "too_large" }))
+            }
+            Some(_) => Err(wrong("wrong_type")),
+        }
+    }
+
+    fn major(&self, currency: Currency) -> Result<Money, FieldError> {
+        let typed = self.fields.text("other_amount")?.filter(|text| !text.trim().is_empty());
+        let text = typed.or(self.fields.text("amount")?);
+        let text = text.ok_or_else(|| FieldError::new("amount", "required", "choose an amount or write one"))?;
+        Money::parse_major(text, currency).map_err(|_| {
+            let example = Money::new(25 * 10_i64.pow(currency.exponent()), currency).decimal();
+            FieldError::new("amount", "malformed", format!("expected an amount in {currency}, such as {example}"))
+        })
+    }
+
+    fn within(&self, money: Money, offer: &Offer) -> Result<Money, FieldError> {
+        let (currency, kind, step) = (offer.currency, adjective(offer.frequency), offer.currency.step_minor());
+        let (code, message) = if money.amount_minor < offer.min_minor {
+            ("too_small", format!("the least {kind} gift in {currency} is {}", offer.min()))
+        } else if money.amount_minor > offer.max_minor {
+            ("too_large", format!("the greatest {kind} gift in {currency} is {}", offer.max()))
+        } else if money.amount_minor % step != 0 {
+            ("too_fine", format!("amounts in {currency} are multiples of {}", Money::new(step, currency)))
+        } else {
+            return Ok(money);
+        };
+        let field = if self.unit == Unit::Minor { "amount_minor" } else { "amount" };
+        Err(FieldError::new(field, code, message))
     }
 
     fn locale(&self) -> Result<Option<String>, FieldError> {
-        match self.locale.as_deref().filter(|locale| !locale.is_empty()) {
-            None => Ok(None),
-            Some(locale) => match LOCALES.iter().find(|known| known.eq_ignore_ascii_case(locale)) {
-                Some(known) => Ok(Some((*known).to_owned())),
-                None => Err(FieldError::new(
-                    "locale",
-                    "unknown",
-                    "expected a language of the checkout, such as en, ru or pt-BR",
-                )),
-            },
-        }
+        let Some(asked) = self.fields.text("locale")? else { return Ok(None) };
+        let known = |tag: &str| LOCALES.iter().find(|known| known.eq_ignore_ascii_case(tag));
+        // Browsers name regions the checkout does not know: de-AT is served in de.
+        let language = asked.split('-').next().unwrap_or_default();
+        known(asked).or_else(|| known(language)).map(|known| Some((*known).to_owned())).ok_or_else(|| {
+            FieldError::new("locale", "unknown", "expected a language of the checkout, such as en, ru or pt-BR")
+        })
     }
 
     fn source(&self) -> Result<String, FieldError> {
-        let source = self.source.as_deref().unwrap_or_default();
+        let source = self.fields.text("source")?.unwrap_or_default();
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:".contains(c);
         if source.len() <= MAX_SOURCE && source.chars().all(plain) {
             Ok(source.to_owned())
         } else {
-            Err(FieldError::new(
-                "source",
-                "malformed",
-                "expected at most 64 letters, digits and - _ . / : and no personal data",
-            ))
+            let wanted = format!("expected at most {MAX_SOURCE} letters, digits and - _ . / : and no personal data");
+            Err(FieldError::new("source", "malformed", wanted))
         }
     }
 
-    fn return_url(&self, public_url: &str, allowed_origins: &[String]) -> Result<Option<String>, FieldError> {
-        match self.return_url.as_deref().filter(|url| !url.is_empty()) {
-            None => Ok(None),
-            Some(url) => super::return_url::parse(url, public_url, allowed_origins)
-                .map(Some)
-                .map_err(|error| FieldError::new("return_url", "not_allowed", error.to_string())),
-        }
+    fn return_url(&self, sites: &Sites) -> Result<Option<String>, FieldError> {
+        let Some(url) = self.fields.text("return_url")? else { return Ok(None) };
+        return_url::parse(url, &sites.public_url, &sites.allowed_origins)
+            .map(Some)
+            .map_err(|error| FieldError::new("return_url", "not_allowed", error.to_string()))
     }
 }
 
-impl AskedAmount {
-    fn parse(&self, offer: &Offer) -> Result<Money, FieldError> {
-        let (currency, frequency) = (offer.currency, offer.frequency);
-        let field = if matches!(self, Self::Minor(_)) { "amount_minor" } else { "amount" };
-        let money = match self {
-            Self::Minor(minor) => Money::new(*minor, currency),
-            Self::Major(text) => Money::parse_major(text, currency).map_err(|_| {
-                FieldError::new(
-                    field,
-                    "malformed",
-                    format!("expected an amount in {currency}, such as {}", offer.min().decimal()),
-                )
-            })?,
-        };
-        if money.amount_minor < offer.min_minor {
-            let message = format!("the least {} gift in {currency} is {}", adjective(frequency), offer.min());
-            return Err(FieldError::new(field, "too_small", message));
-        }
-        if money.amount_minor > offer.max_minor {
-            let message = format!("the greatest {} gift in {currency} is {}", adjective(frequency), offer.max());
-            return Err(FieldError::new(field, "too_large", message));
-        }
-        if money.amount_minor % currency.step_minor() != 0 {
-            let message = format!("amounts in {currency} are multiples of {} minor units", currency.step_minor());
-            return Err(FieldError::new(field, "too_fine", message));
-        }
-        Ok(money)
+impl NewPledge {
+    /// SHA-256 of what was asked for, whatever its spelling.
+    pub fn fingerprint(&self) -> String {
+        let minor = self.money.amount_minor.to_string();
+        let parts = [
+            self.campaign.as_str(),
+            self.frequency.as_str(),
+            &minor,
+            self.money.currency.code(),
+            self.locale.as_deref().unwrap_or_default(),
+            &self.source,
+            self.return_url.as_deref().unwrap_or_default(),
+        ];
+        hex(&Sha256::digest(parts.join("\n")))
     }
 }
 
@@ -206,3 +238,7 @@ fn adjective(frequency: Frequency) -> &'static str {
 fn keep<T>(errors: &mut Vec<FieldError>, result: Result<T, FieldError>) -> Option<T> {
     result.map_err(|error| errors.push(error)).ok()
 }
+
+#[cfg(test)]
+#[path = "new_pledge_tests.rs"]
+mod tests;

@@ -8,6 +8,15 @@ use url::Url;
 /// The longest address, in bytes.
 const MAX_LENGTH: usize = 2000;
 
+/// The addresses a donor may be sent to.
+#[derive(Debug, Clone)]
+pub struct Sites {
+    /// Our own origin, without a slash at the end.
+    pub public_url: String,
+    /// Exact origins, such as `https://paper.example`.
+    pub allowed_origins: Vec<String>,
+}
+
 /// The address is not one donors are sent to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("expected a path such as /give/thanks, or an https address whose origin is in ALLOWED_ORIGINS")]

@@ -76,7 +76,7 @@ impl Gateway {
             if let Some(after) = after {
                 list = list.starting_after(after);
             }
-            let page = self.get(&list).await?;
+            let page = self.send(&list).await?;
             let ours = page.data.iter().find(|session| session.client_reference_id.as_deref() == Some(pledge_id));
             if let Some(session) = ours {
                 return Ok(Some(Session { id: session.id.to_string(), url: session.url.clone() }));
@@ -105,11 +105,11 @@ impl Gateway {
         if self.product_is_known(&id) {
             return Ok(id);
         }
-        match self.post(&CreateProduct::new(name).id(id.clone()), &format!("product-{id}")).await {
+        // Without a key of ours: the id makes it one of a kind, and a failure stored under a key would be replayed to
+        // every gift of the campaign for a day.
+        match self.send(&CreateProduct::new(name).id(id.clone())).await {
             Ok(_) => {}
             Err(CallError::Refused { code, .. }) if code == "resource_already_exists" => {}
-            // The same key with another name: the campaign was renamed since, so the product is there.
-            Err(CallError::Refused { code, .. }) if code == "idempotency_error" => {}
             Err(error) => return Err(error),
         }
         self.remember_product(id.clone());

@@ -69,8 +69,8 @@ impl Gateway {
         account["id"].as_str().map(str::to_owned).ok_or(CallError::Unreadable)
     }
 
-    /// Sends a request that reads.
-    async fn get<R: StripeRequest + Sync>(&self, request: &R) -> Result<R::Output, CallError>
+    /// Sends a request that may be carried out twice without harm.
+    async fn send<R: StripeRequest + Sync>(&self, request: &R) -> Result<R::Output, CallError>
     where
         R::Output: miniserde::Deserialize,
     {

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::error::{ApiError, Problem};
 use super::router::Giving;
-use crate::domain::campaign::Campaign;
+use crate::domain::campaign::{Campaign, is_slug};
 use crate::domain::pledge::Frequency;
 
 /// A campaign as a giving form needs it.
@@ -81,6 +81,11 @@ impl From<Campaign> for CampaignBody {
 #[utoipa::path(get, path = "/v1/campaigns/{slug}", tag = "giving", params(("slug" = String, Path, example = "default")),
     responses((status = 200, body = CampaignBody), (status = 404, body = Problem, content_type = "application/problem+json")))]
 pub async fn show(State(state): State<Giving>, Path(slug): Path<String>) -> Result<Json<CampaignBody>, ApiError> {
-    let campaign = state.pledges.store.campaign(&slug).await?.ok_or_else(|| ApiError::not_found("campaign"))?;
-    Ok(Json(campaign.into()))
+    Ok(Json(find(&state, &slug).await?.into()))
+}
+
+/// The campaign under a slug somebody sent.
+pub async fn find(state: &Giving, slug: &str) -> Result<Campaign, ApiError> {
+    let found = if is_slug(slug) { state.pledges.store.campaign(slug).await? } else { None };
+    found.ok_or_else(|| ApiError::not_found("campaign"))
 }

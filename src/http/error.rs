@@ -4,7 +4,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
-use crate::domain::new_pledge::FieldError;
+use crate::domain::field::FieldError;
 use crate::gateway::CallError;
 use crate::service::start_pledge::StartError;
 use crate::store::StoreError;
@@ -179,6 +179,7 @@ impl From<StartError> for ApiError {
                 "the checkout of this pledge is over; start anew with a new Idempotency-Key",
                 None,
             ),
+            StartError::Interrupted => Self::of_status(StatusCode::INTERNAL_SERVER_ERROR),
             StartError::Store(error) => error.into(),
             StartError::Stripe(error) => error.into(),
         }

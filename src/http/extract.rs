@@ -1,20 +1,22 @@
 //! Reading requests: size, media type, well-formedness, and unknown fields, in that order.
 
+use std::collections::BTreeMap;
+
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Request};
 use axum::http::{HeaderMap, StatusCode, header};
-use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 
 use super::error::ApiError;
-use crate::domain::new_pledge::FieldError;
+use crate::domain::field::{FieldError, Fields, Given};
 
 /// The largest request body, in bytes, of everything but webhooks.
 pub const MAX_BODY: usize = 64 * 1024;
 
-/// A JSON body.
-pub struct Json<T>(pub T);
+/// The fields of a JSON object, each to be read by whoever knows what it means.
+pub struct JsonFields(pub Fields);
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
+impl<S: Send + Sync> FromRequest<S> for JsonFields {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
@@ -22,7 +24,28 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
             return Err(ApiError::unsupported_media("expected Content-Type: application/json"));
         }
         let body = body(request, state).await?;
-        serde_json::from_slice(&body).map(Self).map_err(|error| refusal(&error))
+        fields(&body).map(Self)
+    }
+}
+
+/// Malformed JSON is 400, JSON that is no object 422.
+fn fields(body: &[u8]) -> Result<Fields, ApiError> {
+    let malformed = || ApiError::bad_request("malformed_json", "the body is not well-formed JSON");
+    // Raw values are checked for their form and not read: a number no machine can hold is wrong, but well-formed.
+    let value: &RawValue = serde_json::from_slice(body).map_err(|_| malformed())?;
+    if !value.get().starts_with('{') {
+        return Err(ApiError::invalid(vec![FieldError::new("body", "wrong_type", "expected a JSON object")]));
+    }
+    let members: BTreeMap<String, &RawValue> = serde_json::from_str(value.get()).map_err(|_| malformed())?;
+    Ok(members.into_iter().filter_map(|(name, value)| given(value.get()).map(|given| (name, given))).collect())
+}
+
+fn given(json: &str) -> Option<Given> {
+    match json.as_bytes().first() {
+        Some(b'n') => None,
+        Some(b'"') => Some(serde_json::from_str(json).map_or(Given::Other, Given::Text)),
+        Some(b'-' | b'0'..=b'9') => Some(Given::Number(json.to_owned())),
+        _ => Some(Given::Other),
     }
 }
 
@@ -40,18 +63,32 @@ pub fn media_type(headers: &HeaderMap) -> Option<String> {
     Some(value.split(';').next().unwrap_or_default().trim().to_ascii_lowercase())
 }
 
-/// Malformed JSON is 400; JSON of the wrong shape is 422, naming the field as far as serde says.
-fn refusal(error: &serde_json::Error) -> ApiError {
-    use serde_json::error::Category;
-    match error.classify() {
-        Category::Data => {
-            let message = error.to_string();
-            let message = message.split(" at line ").next().unwrap_or_default().to_owned();
-            // serde quotes the field's name in backticks where it knows it.
-            let field = message.split('`').nth(1).filter(|_| message.contains("field")).unwrap_or("body").to_owned();
-            let code = if message.starts_with("unknown field") { "unknown_field" } else { "wrong_type" };
-            ApiError::invalid(vec![FieldError::new(&field, code, message)])
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_taken_as_they_are_written_and_null_is_absent() {
+        let fields =
+            fields(br#"{"a": "x", "b": 1e400, "c": -5, "d": null, "e": [1], "f": true, "g": "\ud800", "h": {}}"#)
+                .unwrap();
+        assert_eq!(fields.get("a"), Some(&Given::Text("x".to_owned())));
+        assert_eq!(fields.get("b"), Some(&Given::Number("1e400".to_owned())));
+        assert_eq!(fields.get("c"), Some(&Given::Number("-5".to_owned())));
+        assert_eq!(fields.get("d"), None);
+        for name in ["e", "f", "g", "h"] {
+            assert_eq!(fields.get(name), Some(&Given::Other), "{name}");
         }
-        _ => ApiError::bad_request("malformed_json", "the body is not well-formed JSON"),
+    }
+
+    #[test]
+    fn what_is_not_json_is_malformed_and_what_is_no_object_is_wrong() {
+        for malformed in ["", "{", "{\"a\":}", "nul", "{\"a\":01}", "{} x", "\u{feff}{}", "{'a':1}", "\"\x01\""] {
+            assert_eq!(fields(malformed.as_bytes()).unwrap_err().status(), StatusCode::BAD_REQUEST, "{malformed:?}");
+        }
+        assert_eq!(fields(b"{\"a\": \"\xff\"}").unwrap_err().status(), StatusCode::BAD_REQUEST);
+        for wrong in ["[]", "null", "1", "\"x\"", "true"] {
+            assert_eq!(fields(wrong.as_bytes()).unwrap_err().status(), StatusCode::UNPROCESSABLE_ENTITY, "{wrong}");
+        }
     }
 }

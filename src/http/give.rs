@@ -13,10 +13,11 @@ use url::form_urlencoded;
 use super::error::ApiError;
 use super::extract::media_type;
 use super::router::Giving;
-use super::{pages, pledges};
+use super::{campaigns, pages, pledges};
 use crate::domain::campaign::{Campaign, DEFAULT};
+use crate::domain::field::{FieldError, Fields, Given};
 use crate::domain::money::{Currency, Money};
-use crate::domain::new_pledge::{Asked, AskedAmount, FieldError};
+use crate::domain::new_pledge::Asked;
 use crate::domain::pledge::{Frequency, PledgeStatus};
 
 /// Fields of a form or query that are read at most.
@@ -44,21 +45,16 @@ struct Choice {
 }
 
 impl Choice {
-    fn read(text: &[u8]) -> Self {
-        let mut choice = Self::default();
-        for (name, value) in form_urlencoded::parse(text).take(MAX_FIELDS) {
-            let field = match &*name {
-                "campaign" => &mut choice.campaign,
-                "frequency" => &mut choice.frequency,
-                "amount" => &mut choice.amount,
-                "other_amount" => &mut choice.other,
-                "currency" => &mut choice.currency,
-                "source" => &mut choice.source,
-                _ => continue,
-            };
-            value.trim().clone_into(field);
+    fn of(fields: &Fields) -> Self {
+        let text = |name| fields.text(name).ok().flatten().unwrap_or_default().to_owned();
+        Self {
+            campaign: text("campaign"),
+            frequency: text("frequency"),
+            amount: text("amount"),
+            currency: text("currency"),
+            other: text("other_amount"),
+            source: text("source"),
         }
-        choice
     }
 
     /// The amount that counts: what was typed, or what was picked.
@@ -68,7 +64,12 @@ impl Choice {
 }
 
 async fn show(State(state): State<Giving>, RawQuery(query): RawQuery) -> Response {
-    let choice = Choice::read(query.unwrap_or_default().as_bytes());
+    let fields = fields(query.unwrap_or_default().as_bytes());
+    let mut choice = Choice::of(&fields);
+    if fields.get("offer").is_some() {
+        // Without a script, asked to show what goes with another frequency or currency.
+        (choice.amount, choice.other) = Default::default();
+    }
     match campaign(&state, &choice).await {
         Ok(campaign) => form(StatusCode::OK, &campaign, &choice, &[]),
         Err(error) => problem(&error),
@@ -80,21 +81,15 @@ async fn submit(State(state): State<Giving>, headers: HeaderMap, body: Result<By
         return problem(&ApiError::unsupported_media("expected a form"));
     }
     let Ok(body) = body else { return problem(&ApiError::too_large("expected at most 64 KiB")) };
-    let choice = Choice::read(&body);
+    let fields = fields(&body);
+    let choice = Choice::of(&fields);
     let campaign = match campaign(&state, &choice).await {
         Ok(campaign) => campaign,
         Err(error) => return problem(&error),
     };
-    let asked = Asked {
-        frequency: Some(choice.frequency.clone()),
-        currency: Some(choice.currency.clone()),
-        amount: Some(AskedAmount::Major(choice.amount().to_owned())),
-        source: Some(choice.source.clone()),
-        ..Asked::default()
-    };
-    let new = match pledges::parse(&state, Some(&campaign.slug), &asked).await {
+    let new = match Asked::form(fields).parse(Some(&campaign), &state.sites) {
         Ok(new) => new,
-        Err(error) => return form(error.status(), &campaign, &choice, error.field_errors()),
+        Err(errors) => return form(StatusCode::UNPROCESSABLE_ENTITY, &campaign, &choice, &errors),
     };
     let started = match state.pledges.start(new, None).await {
         Ok(started) => started,
@@ -107,8 +102,7 @@ async fn submit(State(state): State<Giving>, headers: HeaderMap, body: Result<By
 }
 
 async fn campaign(state: &Giving, choice: &Choice) -> Result<Campaign, ApiError> {
-    let slug = if choice.campaign.is_empty() { DEFAULT } else { &choice.campaign };
-    state.pledges.store.campaign(slug).await?.ok_or_else(|| ApiError::not_found("campaign"))
+    campaigns::find(state, if choice.campaign.is_empty() { DEFAULT } else { &choice.campaign }).await
 }
 
 fn form(status: StatusCode, campaign: &Campaign, choice: &Choice, errors: &[FieldError]) -> Response {
@@ -173,7 +167,7 @@ async fn thanks(State(state): State<Giving>, RawQuery(query): RawQuery) -> Respo
 }
 
 async fn cancelled(RawQuery(query): RawQuery) -> Response {
-    let campaign = query.as_deref().map(|query| Choice::read(query.as_bytes()).campaign).unwrap_or_default();
+    let campaign = Choice::of(&fields(query.unwrap_or_default().as_bytes())).campaign;
     pages::page(StatusCode::OK, "cancelled", &context! { campaign })
 }
 
@@ -185,6 +179,12 @@ fn problem(error: &ApiError) -> Response {
         _ => "failed",
     };
     pages::page(error.status(), "problem", &context! { kind })
+}
+
+/// The fields of a form or a query.
+fn fields(text: &[u8]) -> Fields {
+    let fields = form_urlencoded::parse(text).take(MAX_FIELDS);
+    fields.map(|(name, value)| (name.into_owned(), Given::Text(value.trim().to_owned()))).collect()
 }
 
 fn pledge_in(query: Option<&str>) -> Option<String> {

@@ -11,8 +11,12 @@ use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value};
 use super::error::ApiError;
 
 /// Nothing from anywhere but here; a form may lead on to the checkout, whatever its host.
-const CSP: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; \
+const CSP: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; \
                    base-uri 'none'; frame-ancestors 'none'";
+
+/// Marks an answer as a page for people: its error is not rendered as a problem.
+#[derive(Debug, Clone, Copy)]
+pub struct Page;
 
 static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
     let mut environment = Environment::new();
@@ -42,7 +46,7 @@ pub fn page(status: StatusCode, name: &str, values: &Value) -> Response {
             let headers = response.headers_mut();
             headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CSP));
             headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-            headers.insert("x-page", HeaderValue::from_static("1"));
+            response.extensions_mut().insert(Page);
             response
         }
         Err(error) => {

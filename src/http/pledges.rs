@@ -3,14 +3,13 @@
 use axum::extract::{Path, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
 use super::error::{ApiError, Problem};
-use super::extract::Json;
+use super::extract::JsonFields;
 use super::router::Giving;
 use crate::clock::DAY;
-use crate::domain::campaign::DEFAULT;
-use crate::domain::new_pledge::{Asked, AskedAmount, FieldError, NewPledge};
+use crate::domain::new_pledge::{Asked, NewPledge};
 use crate::domain::pledge::{Frequency, PledgeStatus};
 use crate::id::PledgeId;
 use crate::store::Pledge;
@@ -18,30 +17,29 @@ use crate::store::Pledge;
 /// How long a settled pledge is still shown to whoever knows its id.
 const SHOWN_SETTLED: i64 = DAY;
 
-/// What a donor chose.
-#[derive(Debug, Deserialize, utoipa::ToSchema)]
+/// What a donor chose: the shape of the request, for its description. It is read by [`Asked`].
+#[derive(utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PledgeRequest {
     /// Slug; `default` when absent.
     #[schema(example = "default")]
-    campaign: Option<String>,
+    pub campaign: Option<String>,
     /// `once`, `monthly` or `annual`.
-    #[schema(value_type = Frequency)]
-    frequency: Option<String>,
+    pub frequency: Frequency,
     /// In the currency's minor unit.
-    #[schema(value_type = i64, example = 2500)]
-    amount_minor: Option<i64>,
+    #[schema(example = 2500)]
+    pub amount_minor: i64,
     /// ISO 4217, in any case.
-    #[schema(value_type = String, example = "USD")]
-    currency: Option<String>,
+    #[schema(example = "USD")]
+    pub currency: String,
     /// Language of the checkout page; Stripe decides when absent.
     #[schema(example = "en")]
-    locale: Option<String>,
+    pub locale: Option<String>,
     /// Where on the site the gift came from: at most 64 letters, digits and `-_./:`, no personal data.
     #[schema(example = "article-footer")]
-    source: Option<String>,
+    pub source: Option<String>,
     /// A path of ours or an address of an allowed origin; `pledge=plg_…` is added to its query.
-    return_url: Option<String>,
+    pub return_url: Option<String>,
 }
 
 /// A pledge that was made.
@@ -85,18 +83,10 @@ pub struct PledgeBody {
 pub async fn create(
     State(state): State<Giving>,
     headers: HeaderMap,
-    Json(request): Json<PledgeRequest>,
+    JsonFields(fields): JsonFields,
 ) -> Result<Response, ApiError> {
     let key = idempotency_key(&headers)?;
-    let asked = Asked {
-        frequency: request.frequency,
-        currency: request.currency,
-        amount: request.amount_minor.map(AskedAmount::Minor),
-        locale: request.locale,
-        source: request.source,
-        return_url: request.return_url,
-    };
-    let new = parse(&state, request.campaign.as_deref(), &asked).await?;
+    let new = parse(&state, &Asked::json(fields)).await?;
     let started = state.pledges.start(new, key).await?;
     let body = PledgeCreated {
         id: started.pledge.id.to_string(),
@@ -111,12 +101,12 @@ pub async fn create(
 }
 
 /// Holds a request against its campaign.
-pub async fn parse(state: &Giving, campaign: Option<&str>, asked: &Asked) -> Result<NewPledge, ApiError> {
-    let slug = campaign.filter(|slug| !slug.is_empty()).unwrap_or(DEFAULT);
-    let Some(campaign) = state.pledges.store.campaign(slug).await? else {
-        return Err(ApiError::invalid(vec![FieldError::new("campaign", "unknown", "there is no such campaign")]));
+pub async fn parse(state: &Giving, asked: &Asked) -> Result<NewPledge, ApiError> {
+    let campaign = match asked.campaign() {
+        Some(slug) => state.pledges.store.campaign(slug).await?,
+        None => None,
     };
-    asked.parse(&campaign, &state.pledges.public_url, &state.allowed_origins).map_err(ApiError::invalid)
+    asked.parse(campaign.as_ref(), &state.sites).map_err(ApiError::invalid)
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {

@@ -18,17 +18,19 @@ use tracing::Instrument;
 
 use super::error::ApiError;
 use super::extract::MAX_BODY;
+use super::pages::Page;
 use super::webhooks::Webhooks;
 use super::{campaigns, give, health, openapi, pledges, webhooks};
 use crate::clock::Clock;
+use crate::domain::return_url::Sites;
 use crate::gateway::Gateway;
 use crate::id::{Random, RequestId};
 use crate::service::ingest::Inbox;
 use crate::service::start_pledge::Pledges;
 use crate::store::Store;
 
-/// Longer than the longest pledge: 10 s behind another request, then at most 3 attempts at Stripe twice over.
-const REQUEST: Duration = Duration::from_secs(90);
+/// Longer than the longest pledge: 10 s behind another request, then at most 26 s of work.
+const REQUEST: Duration = Duration::from_secs(45);
 /// Between two pieces of a request's body.
 const BODY_PIECE: Duration = Duration::from_secs(10);
 
@@ -58,7 +60,7 @@ pub struct WebState {
 #[derive(Clone)]
 pub struct Giving {
     pub pledges: Arc<Pledges>,
-    pub allowed_origins: Arc<[String]>,
+    pub sites: Arc<Sites>,
 }
 
 /// All routes of the web role.
@@ -67,14 +69,14 @@ pub fn router(state: WebState) -> Router {
     let (store, clock, random) = (ops.store.clone(), ops.clock.clone(), ops.random.clone());
     let webhooks = Webhooks { inbox, secrets: webhook_secrets.into(), clock: clock.clone() };
     let giving = Giving {
-        pledges: Arc::new(Pledges { store, gateway, clock, random: random.clone(), public_url }),
-        allowed_origins: allowed_origins.into(),
+        pledges: Arc::new(Pledges { store, gateway, clock, random: random.clone(), public_url: public_url.clone() }),
+        sites: Arc::new(Sites { public_url, allowed_origins }),
     };
     let api = Router::new()
         .route("/v1/campaigns/{slug}", get(campaigns::show))
         .route("/v1/pledges", post(pledges::create))
         .route("/v1/pledges/{id}", get(pledges::show))
-        .layer(cors(&giving.allowed_origins))
+        .layer(cors(&giving.sites.allowed_origins))
         .with_state(giving.clone());
     let routes = api
         .merge(give::routes(giving))
@@ -136,19 +138,19 @@ async fn identified(id: &RequestId, request: Request, next: Next) -> Response {
 
 fn rendered(response: Response, id: &str) -> Response {
     let status = response.status();
-    if let Some(error) = response.extensions().get::<ApiError>() {
-        return error.respond(id);
-    }
-    let bare = (status.is_client_error() || status.is_server_error()) && !response.headers().contains_key("x-page");
-    if !bare {
-        return response;
-    }
-    // The router's or a middleware's own answer.
-    let mut problem = ApiError::of_status(status).respond(id);
-    if let Some(allow) = response.headers().get(header::ALLOW) {
-        problem.headers_mut().insert(header::ALLOW, allow.clone());
-    }
-    problem
+    let page = response.extensions().get::<Page>().is_some();
+    let error = match response.extensions().get::<ApiError>() {
+        Some(error) => error.clone(),
+        // The router's or a middleware's own answer.
+        None if !page && (status.is_client_error() || status.is_server_error()) => ApiError::of_status(status),
+        None => return response,
+    };
+    // What surrounds the answer stays: who may read it (CORS), which methods are allowed.
+    let (mut head, _) = response.into_parts();
+    let (problem, body) = error.respond(id).into_parts();
+    head.headers.remove(header::CONTENT_LENGTH);
+    head.headers.extend(problem.headers);
+    Response::from_parts(head, body)
 }
 
 fn cors(allowed_origins: &[String]) -> CorsLayer {

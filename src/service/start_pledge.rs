@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
+use tracing::Instrument;
 
 use crate::clock::{Clock, HOUR};
 use crate::domain::new_pledge::NewPledge;
@@ -23,6 +24,8 @@ const MAY_BE_MADE: i64 = 22 * HOUR;
 pub const KEY_LIFE: i64 = 24 * HOUR;
 /// A claim abandoned by a crash is free after this many seconds.
 const CLAIM: i64 = 30;
+/// How long the work under a claim may take: it ends before the claim does.
+const WORK: Duration = Duration::from_secs(26);
 /// How long a request waits for another under the same key.
 const WAIT: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_millis(50);
@@ -55,10 +58,19 @@ pub enum StartError {
     /// The checkout session of an earlier request under this key is over.
     #[error("the checkout session of this pledge is over")]
     Over,
+    #[error("the work was interrupted")]
+    Interrupted,
     #[error(transparent)]
     Stripe(#[from] CallError),
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// Whether an earlier request already asked Stripe for the session of a pledge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Made {
+    Now,
+    Before,
 }
 
 /// A caller's key as it is stored.
@@ -69,21 +81,30 @@ struct Key {
 }
 
 impl Pledges {
-    /// Makes a pledge and its checkout session. The same `key` with the same request answers the same pledge.
+    /// Makes a pledge and its checkout session. The same `key` with the same request answers the same pledge. It runs to
+    /// its end even when the caller hangs up: half a pledge would keep its key claimed.
     pub async fn start(&self, new: NewPledge, key: Option<&str>) -> Result<Started, StartError> {
-        let Some(key) = key else {
-            let pledge = self.make(new);
-            self.store.insert_pledge(&pledge, None).await?;
-            return self.open_checkout(pledge).await;
+        let (tools, key) = (self.clone(), key.map(str::to_owned));
+        let work = async move {
+            match key {
+                Some(key) => tools.start_under(new, &key).await,
+                None => {
+                    let pledge = tools.make(new);
+                    tools.store.insert_pledge(&pledge, None).await?;
+                    tools.checkout_in_time(pledge, Made::Now).await
+                }
+            }
         };
-        let key = Key {
-            hash: digest(key.as_bytes()),
-            body_hash: digest(format!("{new:?}").as_bytes()),
-            token: self.random.hex(),
-        };
+        tokio::spawn(work.in_current_span()).await.unwrap_or(Err(StartError::Interrupted))
+    }
+
+    async fn start_under(&self, new: NewPledge, key: &str) -> Result<Started, StartError> {
+        let key = Key { hash: digest(key.as_bytes()), body_hash: new.fingerprint(), token: self.random.hex() };
         let earlier = self.claim(&key).await?;
         let started = self.start_claimed(new, &key, earlier).await;
-        self.store.release_key(&key.hash, &key.token).await?;
+        if let Err(error) = self.store.release_key(&key.hash, &key.token).await {
+            tracing::warn!(reason = error.code(), "a claim was not released; it ends by itself");
+        }
         started
     }
 
@@ -92,7 +113,11 @@ impl Pledges {
         let waited = async {
             loop {
                 let now = self.clock.now();
-                match self.store.claim_key(&key.hash, &key.body_hash, &key.token, now, now + CLAIM).await? {
+                match self
+                    .store
+                    .claim_key(&key.hash, &key.body_hash, &key.token, now, now + CLAIM, now - KEY_LIFE)
+                    .await?
+                {
                     Claim::Ours(pledge) => return Ok(pledge),
                     Claim::Mismatch => return Err(StartError::Mismatch),
                     Claim::Busy => tokio::time::sleep(LOOK_EVERY).await,
@@ -107,14 +132,17 @@ impl Pledges {
             Some(id) => self.store.pledge(&id).await?,
             None => None,
         };
-        let pledge = if let Some(pledge) = stored {
-            pledge
-        } else {
-            let pledge = self.make(new);
-            self.store.insert_pledge(&pledge, Some((&key.hash, &key.token))).await?;
-            pledge
-        };
-        self.open_checkout(pledge).await
+        if let Some(pledge) = stored {
+            return self.checkout_in_time(pledge, Made::Before).await;
+        }
+        let pledge = self.make(new);
+        self.store.insert_pledge(&pledge, Some((&key.hash, &key.token))).await?;
+        self.checkout_in_time(pledge, Made::Now).await
+    }
+
+    /// What takes longer than the claim holds could be done twice at once, so it is stopped before.
+    async fn checkout_in_time(&self, pledge: Pledge, made: Made) -> Result<Started, StartError> {
+        tokio::time::timeout(WORK, self.open_checkout(pledge, made)).await.unwrap_or(Err(CallError::Cut.into()))
     }
 
     fn make(&self, new: NewPledge) -> Pledge {
@@ -141,7 +169,7 @@ impl Pledges {
     }
 
     /// The pledge's checkout session: the one it has, the one found at Stripe, or a new one.
-    async fn open_checkout(&self, pledge: Pledge) -> Result<Started, StartError> {
+    async fn open_checkout(&self, pledge: Pledge, made: Made) -> Result<Started, StartError> {
         if let Some(checkout_url) = &pledge.checkout_url {
             return Ok(Started { checkout_url: checkout_url.clone(), pledge });
         }
@@ -149,7 +177,7 @@ impl Pledges {
             return Err(StartError::Over);
         }
         let session = if self.clock.now() < pledge.created_at + MAY_BE_MADE {
-            self.make_session(&pledge).await?
+            self.make_session(&pledge, made).await?
         } else {
             self.gateway.find_session(pledge.id.as_str(), pledge.created_at).await?
         };
@@ -164,11 +192,13 @@ impl Pledges {
         }
     }
 
-    async fn make_session(&self, pledge: &Pledge) -> Result<Option<Session>, StartError> {
+    async fn make_session(&self, pledge: &Pledge, made: Made) -> Result<Option<Session>, StartError> {
         let mut request = self.session_request(pledge);
         match self.gateway.create_session(&request).await {
             Ok(session) => return Ok(Some(session)),
             Err(CallError::Failed { .. }) => {}
+            // Perhaps only the replay of what Stripe refused the last time: ask once more under a fresh key.
+            Err(CallError::Refused { .. }) if made == Made::Before => {}
             Err(error) => return Err(error.into()),
         }
         // Stripe may have made it all the same, and would replay its failure under this key.

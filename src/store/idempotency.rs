@@ -24,7 +24,8 @@ struct KeyRow {
 }
 
 impl Store {
-    /// Claims a key until `until` for the holder of `token`, if nobody else holds it.
+    /// Claims a key until `until` for the holder of `token`, if nobody else holds it. A key made before
+    /// `forget_before` is a new one.
     pub async fn claim_key(
         &self,
         key_hash: &str,
@@ -32,8 +33,14 @@ impl Store {
         token: &str,
         now: i64,
         until: i64,
+        forget_before: i64,
     ) -> Result<Claim, StoreError> {
         let mut tx = self.db.begin().await?;
+        tx.query("DELETE FROM idempotency_keys WHERE key_hash = $1 AND created_at < $2")
+            .bind(key_hash)
+            .bind(forget_before)
+            .run()
+            .await?;
         tx.query(
             "INSERT INTO idempotency_keys (key_hash, body_hash, claim_token, claim_until, created_at) \
              VALUES ($1, $2, $3, $4, $5) ON CONFLICT (key_hash) DO UPDATE SET \

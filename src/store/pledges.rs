@@ -114,7 +114,7 @@ impl Store {
         row.map(PledgeRow::read).transpose()
     }
 
-    /// Records the checkout session Stripe made for a pledge.
+    /// Records the checkout session Stripe made for a pledge. The first one stays: there is never a second.
     pub async fn set_session(
         &self,
         id: &PledgeId,
@@ -122,7 +122,7 @@ impl Store {
         checkout_url: Option<&str>,
     ) -> Result<(), StoreError> {
         self.db
-            .write("UPDATE pledges SET stripe_session_id = $1, checkout_url = $2 WHERE id = $3")
+            .write("UPDATE pledges SET stripe_session_id = $1, checkout_url = $2 WHERE id = $3 AND stripe_session_id IS NULL")
             .bind(session_id)
             .bind(checkout_url.map(str::to_owned))
             .bind(id.as_str())

@@ -10,6 +10,7 @@ async function offer() {
   const answer = await fetch("/v1/campaigns/" + encodeURIComponent(form.dataset.campaign));
   if (!answer.ok) return;
   const campaign = await answer.json();
+  form.querySelector("[data-without-script]").hidden = true;
   form.addEventListener("change", (event) => {
     const name = event.target.name;
     if (name === "amount") form.elements.other_amount.value = "";

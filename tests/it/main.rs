@@ -7,6 +7,8 @@ mod deploy;
 #[cfg(test)]
 mod journeys;
 #[cfg(test)]
+mod pledges;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod tidy;
