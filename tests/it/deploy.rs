@@ -136,15 +136,24 @@ fn the_demo_has_a_profile_of_its_own_and_needs_nothing() {
     }
 }
 
+/// The command of a service, written on one line or one word per line.
+fn command(service: &str) -> Vec<&str> {
+    let (_, text) = service.split_once("\n    command:").expect("a command");
+    match text.trim_start_matches(' ').strip_prefix('[') {
+        Some(list) => list.split(']').next().unwrap_or_default().split(", ").collect(),
+        None => text.lines().skip(1).map_while(|line| line.strip_prefix("      - ")).collect(),
+    }
+}
+
 #[test]
 fn the_program_takes_the_commands_of_the_services() {
-    let command = Regex::new(r"(?m)^    command: \[(.*)\]$").expect("a valid pattern");
-    for name in ["web", "worker", "migrate"] {
+    for name in ["web", "worker", "migrate", "demo"] {
         let text = service(name);
-        let line = command.captures(&text).unwrap_or_else(|| panic!("{name} has no command"));
-        let output = Command::new(env!("CARGO_BIN_EXE_mainstay")).args(line[1].split(", ")).arg("--help").output();
+        let words = command(&text);
+        assert!(!words.is_empty(), "{name} has no command");
+        let output = Command::new(env!("CARGO_BIN_EXE_mainstay")).args(&words).arg("--help").output();
         let output = output.expect("mainstay runs");
-        assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{name} {words:?}: {}", String::from_utf8_lossy(&output.stderr));
     }
 }
 

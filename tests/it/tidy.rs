@@ -73,8 +73,7 @@ fn collect(root: &Path, path: &Path, found: &mut Vec<Source>) {
         return;
     }
     let relative = path.strip_prefix(root).expect("it lies under the root").display().to_string();
-    let own = is_ours(&relative);
-    if own {
+    if is_ours(&relative) {
         let text = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{relative}: {error}"));
         found.push(Source::new(&relative, &text));
     }
@@ -82,9 +81,8 @@ fn collect(root: &Path, path: &Path, found: &mut Vec<Source>) {
 
 /// Not what a program made, and not what an operator put there: settings and databases hold secrets.
 fn is_ours(path: &str) -> bool {
-    let extension = path.rsplit_once('.').map_or("", |(_, extension)| extension);
     let operators = path == "mainstay.env" || path == ".env" || path == ".git" || path.starts_with("mainstay.db");
-    !operators && !NOT_OURS.contains(&extension)
+    !operators && !NOT_OURS.contains(&source::extension(path))
 }
 
 #[track_caller]

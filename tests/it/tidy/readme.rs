@@ -5,11 +5,11 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::Finding;
-use super::source::Source;
+use super::source::{Source, extension};
 
 /// Each command in the code of a Markdown file: `mainstay …`, `cargo run -- …`, and files of `scripts/` and `.ci/`.
 pub fn check(source: &Source, exists: &dyn Fn(&str) -> bool, is_command: &dyn Fn(&str) -> bool) -> Vec<Finding> {
-    if !source.path.ends_with(".md") {
+    if extension(&source.path) != "md" {
         return Vec::new();
     }
     let mut findings = Vec::new();

@@ -1,6 +1,9 @@
 //! A file in three views: as it is, without its strings, and without its strings and comments. Each keeps every line
 //! where it was, so a finding in one has the line of all.
 
+use std::ffi::OsStr;
+use std::path::Path;
+
 /// A file of the repository.
 #[derive(Debug)]
 pub struct Source {
@@ -42,12 +45,17 @@ impl Source {
 }
 
 fn is_rust(path: &str) -> bool {
-    path.ends_with(".rs")
+    extension(path) == "rs"
+}
+
+/// What stands behind the last dot of the name; empty where there is none.
+pub fn extension(path: &str) -> &str {
+    Path::new(path).extension().and_then(OsStr::to_str).unwrap_or_default()
 }
 
 /// The line, from 1, of a byte of the text.
 pub fn line_of(text: &str, byte: usize) -> usize {
-    text.as_bytes()[..byte].iter().filter(|byte| **byte == b'\n').count() + 1
+    text[..byte].matches('\n').count() + 1
 }
 
 /// Where the item that begins after `start` ends: at its `;`, or at the brace that closes its first one.
