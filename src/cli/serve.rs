@@ -15,6 +15,10 @@ pub(super) struct Serve {
     /// /healthz, /readyz and /metrics.
     #[arg(long, value_enum)]
     only: Option<Half>,
+    /// For tests of crashes: see `crash.rs`.
+    #[cfg(debug_assertions)]
+    #[arg(long, hide = true)]
+    stop_at: Option<String>,
     #[command(flatten)]
     settings: Flags,
 }
@@ -42,6 +46,10 @@ impl Serve {
             Some(Half::Web) => Role::Web,
             Some(Half::Worker) => Role::Worker,
         };
+        #[cfg(debug_assertions)]
+        if let Some(place) = self.stop_at {
+            crate::crash::stop_at(place);
+        }
         let settings = Settings::load(sources(self.settings)?, role)?;
         crate::telemetry::start(&settings.basics.log)?;
         // Installed before anything is begun, so that no moment is left in which a signal kills us.

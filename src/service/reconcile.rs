@@ -69,7 +69,9 @@ impl Reconciler {
         for (why, events) in ignored {
             tx.settle_events(&events, token, EventState::Ignored, Some(why), now).await?;
         }
+        crate::crash::passing("apply before commit");
         tx.commit().await?;
+        crate::crash::passing("apply after commit");
         Ok(())
     }
 

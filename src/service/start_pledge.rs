@@ -86,14 +86,12 @@ impl Pledges {
     pub async fn start(&self, new: NewPledge, key: Option<&str>) -> Result<Started, StartError> {
         let (tools, key) = (self.clone(), key.map(str::to_owned));
         let work = async move {
-            match key {
-                Some(key) => tools.start_under(new, &key).await,
-                None => {
-                    let pledge = tools.make(new);
-                    tools.store.insert_pledge(&pledge, None).await?;
-                    tools.checkout_in_time(pledge, Made::Now).await
-                }
+            if let Some(key) = key {
+                return tools.start_under(new, &key).await;
             }
+            let pledge = tools.make(new);
+            tools.store.insert_pledge(&pledge, None).await?;
+            tools.checkout_in_time(pledge, Made::Now).await
         };
         tokio::spawn(work.in_current_span()).await.unwrap_or(Err(StartError::Interrupted))
     }

@@ -82,7 +82,10 @@ impl Store {
             bind,
         )
         .await?;
-        tx.commit().await
+        crate::crash::passing("ingest before commit");
+        tx.commit().await?;
+        crate::crash::passing("ingest after commit");
+        Ok(())
     }
 
     /// Takes up to a batch of events that are due, oldest first, for the holder of `token` until `until`.

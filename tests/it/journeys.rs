@@ -87,11 +87,11 @@ async fn story(kind: Kind) -> Story {
 /// The pledges of a story, as they were before anything was heard of them.
 async fn untold(story: &Story, kind: Kind) -> Database {
     let database = Database::fresh(kind).await;
-    let store = database.open().await;
+    let opened = database.open().await;
     for pledge in &story.pledges {
         let open = Pledge { status: mainstay::domain::pledge::PledgeStatus::Open, ..pledge.clone() };
-        store.insert_pledge(&open, None).await.expect("it is stored");
+        opened.insert_pledge(&open, None).await.expect("it is stored");
     }
-    store.close().await;
+    opened.close().await;
     database
 }

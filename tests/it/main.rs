@@ -3,14 +3,24 @@
 //! Everything is under `cfg(test)`, so that clippy lets helpers say `expect` as it lets the tests themselves.
 
 #[cfg(test)]
+mod commands;
+#[cfg(test)]
+mod crashes;
+#[cfg(test)]
 mod deploy;
 #[cfg(test)]
 mod journeys;
 #[cfg(test)]
 mod pledges;
 #[cfg(test)]
+mod privacy;
+#[cfg(test)]
+mod statements;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod tidy;
 #[cfg(test)]
 mod time_zone;
+#[cfg(test)]
+mod webhooks;

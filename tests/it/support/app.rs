@@ -22,9 +22,9 @@ pub const WEBHOOK_SECRET: &str = "whsec_of_the_tests";
 pub const PUBLIC_URL: &str = "http://give.example.org";
 pub const ALLOWED_ORIGIN: &str = "https://paper.example";
 /// How long anything may take before a test gives up on it.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
-static KEYS: LazyLock<NewKeys> = LazyLock::new(|| NewKeys::generate(&Random::seeded(42)));
+pub static KEYS: LazyLock<NewKeys> = LazyLock::new(|| NewKeys::generate(&Random::seeded(42)));
 
 /// A server under test.
 pub struct TestApp {
@@ -35,7 +35,6 @@ pub struct TestApp {
     pub http: reqwest::Client,
     /// Without a trailing slash.
     pub url: String,
-    random: Random,
 }
 
 /// The settings every test server has, on `database_url` and towards `stripe_url`.
@@ -67,7 +66,6 @@ impl TestApp {
     /// Starts with further settings.
     pub async fn start_with(kind: Kind, more: &[(&str, &str)]) -> Self {
         let clock = Clock::manual(NOON);
-        let random = Random::seeded(7);
         let sandbox = Sandbox::start(Options {
             listen: "127.0.0.1:0".parse().expect("an address"),
             clock: clock.clone(),
@@ -78,7 +76,7 @@ impl TestApp {
         .expect("the sandbox starts");
         let database = Database::fresh(kind).await;
         let settings = settings(&database.url, &sandbox.url(), Role::All, more);
-        let running = App::start(settings, clock.clone(), random.clone()).await.expect("the server starts");
+        let running = App::start(settings, clock.clone(), Random::seeded(7)).await.expect("the server starts");
         let url = format!("http://{}", running.address);
         sandbox.add_endpoint(&format!("{url}/webhooks/stripe"), WEBHOOK_SECRET);
         let http = reqwest::Client::builder()
@@ -86,7 +84,7 @@ impl TestApp {
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .expect("a client");
-        Self { running: Some(running), database, sandbox, clock, http, url, random }
+        Self { running: Some(running), database, sandbox, clock, http, url }
     }
 
     /// Asks for a pledge.
@@ -167,26 +165,12 @@ impl TestApp {
         &self.running.as_ref().expect("it runs").store
     }
 
-    /// Stops the server and starts it again on the same database.
-    pub async fn restart(&mut self) {
-        self.running.take().expect("it runs").stop().await;
-        let settings = settings(&self.database.url, &self.sandbox.url(), Role::All, &[]);
-        let running = App::start(settings, self.clock.clone(), self.random.clone()).await.expect("it starts again");
-        self.url = format!("http://{}", running.address);
-        self.running = Some(running);
-    }
-
     /// Ends the test: nothing may be left over.
     pub async fn finish(mut self) {
         let events = self.events().await;
         assert_eq!((events["received"], events["parked"]), (0, 0), "events are left over: {events:?}");
         self.running.take().expect("it runs").stop().await;
         self.sandbox.shutdown().await;
-    }
-
-    /// Stops the server, leaving the database to be looked at.
-    pub async fn stop(&mut self) {
-        self.running.take().expect("it runs").stop().await;
     }
 }
 

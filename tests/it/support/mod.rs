@@ -8,6 +8,7 @@ pub mod browser;
 pub mod database;
 pub mod journeys;
 pub mod postgres;
+pub mod process;
 pub mod supervisor;
 
 /// A variable that `scripts/test` hands to the tests, or one of the system's. Empty is the same as absent.

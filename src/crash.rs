@@ -1,0 +1,34 @@
+//! Places at which a test stops the process to kill it.
+//!
+//! A debug build started with the hidden `serve --stop-at NAME` says so on standard error when it first comes to that
+//! place, and stands still there: what is written before is on disk or it is not, as after a power cut. A release build
+//! holds none of this.
+
+/// The places, in the order an event passes them.
+pub const PLACES: [&str; 4] =
+    ["ingest before commit", "ingest after commit", "apply before commit", "apply after commit"];
+
+#[cfg(debug_assertions)]
+static ARMED: std::sync::OnceLock<String> = std::sync::OnceLock::new();
+
+/// Makes the process stand still when it comes to `place`.
+#[cfg(debug_assertions)]
+pub fn stop_at(place: String) {
+    let _ = ARMED.set(place);
+}
+
+/// The process comes to `place`.
+#[cfg(debug_assertions)]
+pub fn passing(place: &'static str) {
+    debug_assert!(PLACES.contains(&place), "an unknown place");
+    if ARMED.get().is_some_and(|armed| armed == place) {
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), "stopped at {place}");
+        loop {
+            std::thread::park();
+        }
+    }
+}
+
+#[cfg(not(debug_assertions))]
+pub fn passing(_: &'static str) {}

@@ -1,0 +1,127 @@
+//! The program as a newcomer runs it.
+
+use std::process::Output;
+
+use crate::support::app::KEYS;
+use crate::support::database::{Database, Kind};
+use crate::support::process::{Server, mainstay};
+
+fn run(folder: &std::path::Path, arguments: &[&str], environment: &[(&str, &str)]) -> (Option<i32>, String, String) {
+    let Output { status, stdout, stderr } =
+        mainstay(arguments).current_dir(folder).envs(environment.iter().copied()).output().expect("it runs");
+    (status.code(), String::from_utf8_lossy(&stdout).into_owned(), String::from_utf8_lossy(&stderr).into_owned())
+}
+
+#[test]
+fn demo_once_takes_three_gifts_and_prints_their_revenue() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (code, output, errors) = run(folder.path(), &["demo", "--once"], &[]);
+    assert_eq!(code, Some(0), "{errors}");
+    for line in [("USD", "$25.00"), ("EUR", "€2.00"), ("JPY", "¥5,000")] {
+        assert!(output.lines().any(|row| row.contains(line.0) && row.contains(line.1)), "{output}");
+    }
+    let renewals = output.lines().filter(|row| row.contains("EUR")).count();
+    assert_eq!(renewals, 4, "the monthly gift and three renewals: {output}");
+    assert!(std::fs::read_dir(folder.path()).expect("the folder").next().is_none(), "it leaves nothing here");
+}
+
+#[test]
+fn demo_refuses_to_run_beside_a_live_key() {
+    let folder = tempfile::tempdir().expect("a folder");
+    for name in ["MAINSTAY_STRIPE_SECRET_KEY", "STRIPE_SECRET_KEY", "STRIPE_API_KEY"] {
+        for key in ["sk_live_0123456789", "rk_live_0123456789"] {
+            let (code, output, errors) = run(folder.path(), &["demo", "--once"], &[(name, key)]);
+            assert_ne!(code, Some(0), "{output}");
+            assert!(errors.contains(name) && !errors.contains(key), "{errors}");
+        }
+    }
+}
+
+#[test]
+fn init_writes_a_private_file_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (code, output, _) = run(folder.path(), &["init"], &[]);
+    assert_eq!(code, Some(0));
+    let said = output.to_lowercase();
+    assert!(said.contains("copy") && said.contains("private"), "it says to keep a copy of the private key: {output}");
+    let file = folder.path().join("mainstay.env");
+    let text = std::fs::read_to_string(&file).expect("it is there");
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt as _;
+        assert_eq!(std::fs::metadata(&file).expect("it is there").permissions().mode() & 0o777, 0o600);
+    }
+    let (code, _, errors) = run(folder.path(), &["init"], &[]);
+    assert_eq!(code, Some(1), "{errors}");
+    assert_eq!(std::fs::read_to_string(&file).expect("it is there"), text, "it never overwrites");
+}
+
+#[test]
+fn all_problems_of_the_settings_are_said_at_once_and_no_secret() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let wrong = [
+        ("MAINSTAY_STRIPE_SECRET_KEY", "pk_test_notasecret"),
+        ("MAINSTAY_TIME_ZONE", "Mars/Olympus"),
+        ("MAINSTAY_LISTN", "127.0.0.1:1"),
+        ("MAINSTAY_VAULT_PRIVATE_KEY", "hunter2"),
+    ];
+    let (code, _, errors) = run(folder.path(), &["serve"], &wrong);
+    assert_eq!(code, Some(2), "{errors}");
+    for (name, value) in wrong {
+        assert!(errors.contains(name), "{name} is named: {errors}");
+        assert!(!errors.contains("hunter2") && (!name.contains("KEY") || !errors.contains(value)), "{errors}");
+    }
+    assert!(errors.contains("MAINSTAY_LISTEN") && errors.contains("MAINSTAY_PUBLIC_URL"), "{errors}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_worker_on_one_sqlite_file_is_refused_and_sigterm_ends_with_0() {
+    let database = Database::fresh(Kind::Sqlite).await;
+    let server = Server::start(&database.url, "http://127.0.0.1:9/", database.folder.path(), &[]);
+    let keys = [
+        ("MAINSTAY_DATABASE_URL", database.url.as_str()),
+        ("MAINSTAY_LISTEN", "127.0.0.1:0"),
+        ("MAINSTAY_STRIPE_SECRET_KEY", "sk_test_of_the_tests"),
+        ("MAINSTAY_VAULT_PUBLIC_KEY", KEYS.public.as_str()),
+        ("MAINSTAY_VAULT_PRIVATE_KEY", secrecy::ExposeSecret::expose_secret(&KEYS.private)),
+        ("MAINSTAY_VAULT_INDEX_KEY", secrecy::ExposeSecret::expose_secret(&KEYS.index)),
+    ];
+    let (code, _, errors) = run(database.folder.path(), &["serve", "--only", "worker"], &keys);
+    assert_eq!(code, Some(1), "{errors}");
+    assert!(errors.contains("another worker"), "{errors}");
+    assert_eq!(server.terminate().code(), Some(0));
+
+    let worker = Server::start(&database.url, "http://127.0.0.1:9/", database.folder.path(), &["--only", "worker"]);
+    let http = reqwest::Client::builder().no_proxy().build().expect("a client");
+    for (path, status) in [("/healthz", 200), ("/readyz", 200), ("/metrics", 200), ("/give", 404), ("/v1/pledges", 404)]
+    {
+        let answer = http.get(format!("{}{path}", worker.url)).send().await.expect("an answer");
+        assert_eq!(answer.status(), status, "{path}");
+    }
+    assert_eq!(worker.terminate().code(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_stripe_mode_or_time_zone_is_refused_with_the_reason() {
+    let database = Database::fresh(Kind::Sqlite).await;
+    let server = Server::start(&database.url, "http://127.0.0.1:9/", database.folder.path(), &[]);
+    assert_eq!(server.terminate().code(), Some(0));
+    let keys = [
+        ("MAINSTAY_DATABASE_URL", database.url.as_str()),
+        ("MAINSTAY_LISTEN", "127.0.0.1:0"),
+        ("MAINSTAY_VAULT_PUBLIC_KEY", KEYS.public.as_str()),
+        ("MAINSTAY_VAULT_PRIVATE_KEY", secrecy::ExposeSecret::expose_secret(&KEYS.private)),
+        ("MAINSTAY_VAULT_INDEX_KEY", secrecy::ExposeSecret::expose_secret(&KEYS.index)),
+    ];
+    for (name, value, says) in
+        [("MAINSTAY_STRIPE_SECRET_KEY", "sk_live_of_the_tests", "test"), ("MAINSTAY_TIME_ZONE", "Europe/Riga", "UTC")]
+    {
+        let mut environment = keys.to_vec();
+        environment.push(("MAINSTAY_STRIPE_SECRET_KEY", "sk_test_of_the_tests"));
+        environment.retain(|(other, _)| *other != name);
+        environment.push((name, value));
+        let (code, _, errors) = run(database.folder.path(), &["serve", "--only", "worker"], &environment);
+        assert_eq!(code, Some(1), "{errors}");
+        assert!(errors.to_lowercase().contains(&says.to_lowercase()), "{errors}");
+    }
+}

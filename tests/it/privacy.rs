@@ -1,0 +1,155 @@
+//! What could identify a donor is found nowhere: not in files, not in logs, not in what Stripe is sent.
+
+use std::fmt::Write as _;
+use std::io::Write;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use base64::Engine as _;
+use mainstay::sandbox::{Card, Person};
+use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::layer::SubscriberExt as _;
+
+use crate::support::app::TestApp;
+use crate::support::database::{Database, Kind};
+
+const ADDRESS: &str = "Marked.Donor+Xq7Zk@readers-of-the-paper.example";
+const NAME: &str = "Zaphira Markwoman-Qvist";
+
+/// Every spelling a marked text could hide in.
+fn spellings(text: &str) -> Vec<Vec<u8>> {
+    let base64 = base64::engine::general_purpose::STANDARD;
+    let hex = text.bytes().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    });
+    let utf16: Vec<u8> = text.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let mut spellings =
+        vec![text.into(), text.to_lowercase().into_bytes(), hex.to_uppercase().into_bytes(), hex.into_bytes(), utf16];
+    // Base64 depends on what stands before: all three alignments, without the letters that neighbours change.
+    for padding in ["", "x", "xx"] {
+        let encoded = base64.encode(format!("{padding}{text}"));
+        spellings.push(encoded.as_bytes()[4..encoded.len() - 4].to_vec());
+    }
+    spellings
+}
+
+/// The first marked text found, if any.
+fn leak(bytes: &[u8]) -> Option<String> {
+    [ADDRESS, NAME].iter().find_map(|text| {
+        let found =
+            spellings(text).into_iter().any(|spelling| bytes.windows(spelling.len()).any(|window| window == spelling));
+        found.then(|| (*text).to_owned())
+    })
+}
+
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl<'a> MakeWriter<'a> for Log {
+    type Writer = Self;
+
+    fn make_writer(&'a self) -> Self {
+        self.clone()
+    }
+}
+
+/// Everything on disk of an SQLite database, its WAL included; of a PostgreSQL one, every value of every table.
+async fn stored(database: &Database) -> Vec<u8> {
+    match database.kind {
+        Kind::Sqlite => {
+            let files = std::fs::read_dir(database.folder.path()).expect("the folder is read");
+            files.flat_map(|file| std::fs::read(file.expect("a file").path()).expect("it is read")).collect()
+        }
+        Kind::Postgres => {
+            let mut bytes = Vec::new();
+            for (sql, sealed) in [
+                ("SELECT CAST(p AS TEXT) AS line FROM pledges p", false),
+                ("SELECT CAST(o AS TEXT) AS line FROM stripe_objects o", false),
+                ("SELECT CAST(y AS TEXT) AS line FROM payments y", false),
+                ("SELECT CAST(d AS TEXT) AS line FROM donors d", true),
+                ("SELECT CAST(e AS TEXT) AS line FROM stripe_events e", true),
+            ] {
+                for row in database.rows(sql).await {
+                    bytes.extend_from_slice(row.as_bytes());
+                    bytes.push(b'\n');
+                }
+                assert!(!sealed || !bytes.is_empty());
+            }
+            bytes
+        }
+    }
+}
+
+async fn no_trace_is_left(kind: Kind) {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::registry()
+        .with(tracing_subscriber::filter::LevelFilter::TRACE)
+        .with(tracing_subscriber::fmt::layer().with_writer(log.clone()));
+    // One thread does everything of this test, so this is the log of all of it.
+    let _logging = tracing::subscriber::set_default(subscriber);
+    let app = TestApp::start(kind).await;
+    let person = || Person { email: ADDRESS.to_owned(), name: NAME.to_owned() };
+    for (frequency, amount_minor) in [("once", 2500), ("monthly", 500)] {
+        let (_, session) = app.pledge(frequency, amount_minor, "USD").await;
+        app.sandbox.pay_as(&session, Card::Declined, person()).await.expect("the session is open");
+        app.sandbox.pay_as(&session, Card::Works, person()).await.expect("the session is open");
+        app.settle().await;
+    }
+    // Refused and mangled deliveries of the same.
+    for event in app.sandbox.events() {
+        let forged = app.http.post(format!("{}/webhooks/stripe", app.url)).header("stripe-signature", "t=1,v1=00");
+        forged.body(event.body.clone()).send().await.expect("an answer");
+        app.deliver(&event.body[..event.body.len() - 1]).await;
+    }
+    app.get(&format!("/v1/pledges/{ADDRESS}")).await;
+    app.get(&format!("/give?email={ADDRESS}&name={NAME}")).await;
+    app.advance_days(35).await;
+
+    let sent: Vec<u8> = app.sandbox.events().into_iter().flat_map(|event| event.body).collect();
+    assert!(leak(&sent).is_some(), "the marks were really sent to us");
+    let donors = app.database.rows("SELECT email_index AS line FROM donors").await;
+    assert_eq!(donors.len(), 1, "and understood: one donor");
+    assert_eq!(leak(&stored(&app.database).await), None, "in the database, {kind:?}");
+    let logged = log.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    assert!(logged.len() > 10_000, "TRACE was on");
+    assert_eq!(leak(&logged), None, "in the log");
+    for request in app.sandbox.requests() {
+        let said = format!("{} {} {}", request.path, request.query, request.raw_body);
+        assert_eq!(leak(said.as_bytes()), None, "in a call to Stripe");
+    }
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn marked_addresses_and_names_leave_no_trace_on_sqlite() {
+    no_trace_is_left(Kind::Sqlite).await;
+}
+
+#[tokio::test]
+async fn marked_addresses_and_names_leave_no_trace_on_postgres() {
+    no_trace_is_left(Kind::Postgres).await;
+}
+
+#[test]
+fn a_planted_leak_is_found_in_every_spelling() {
+    for text in [ADDRESS, NAME] {
+        for spelling in spellings(text) {
+            let planted = [b"before ".as_slice(), &spelling, b" after"].concat();
+            assert_eq!(leak(&planted).as_deref(), Some(text));
+        }
+        let encoded = base64::engine::general_purpose::STANDARD.encode(format!("some text, {text}, more"));
+        assert_eq!(leak(encoded.as_bytes()).as_deref(), Some(text));
+    }
+    assert_eq!(leak(b"nothing of the kind"), None);
+}

@@ -1,0 +1,88 @@
+//! The built program in a process of its own, ended when the test ends, however it ends.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+
+use secrecy::ExposeSecret as _;
+
+use super::app::{KEYS, PUBLIC_URL, WEBHOOK_SECRET};
+
+/// The program with these arguments, in an empty folder, with no settings from the machine.
+pub fn mainstay(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mainstay"));
+    command.args(arguments).env_clear().stdin(Stdio::null());
+    command
+}
+
+/// A server that serves and works.
+pub struct Server {
+    child: Child,
+    pub url: String,
+    errors: Option<BufReader<ChildStderr>>,
+}
+
+impl Server {
+    /// Starts `serve` with further arguments on a database and waits until it listens.
+    pub fn start(database_url: &str, stripe_url: &str, folder: &std::path::Path, arguments: &[&str]) -> Self {
+        let mut child = mainstay(&["serve"])
+            .args(arguments)
+            .current_dir(folder)
+            .envs([
+                ("MAINSTAY_DATABASE_URL", database_url),
+                ("MAINSTAY_LISTEN", "127.0.0.1:0"),
+                ("MAINSTAY_PUBLIC_URL", PUBLIC_URL),
+                ("MAINSTAY_STRIPE_SECRET_KEY", "sk_test_of_the_tests"),
+                ("MAINSTAY_STRIPE_WEBHOOK_SECRETS", WEBHOOK_SECRET),
+                ("MAINSTAY_STRIPE_API_URL", stripe_url),
+                ("MAINSTAY_VAULT_PUBLIC_KEY", KEYS.public.as_str()),
+                ("MAINSTAY_VAULT_PRIVATE_KEY", KEYS.private.expose_secret()),
+                ("MAINSTAY_VAULT_INDEX_KEY", KEYS.index.expose_secret()),
+            ])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program starts");
+        let errors = child.stderr.take().map(BufReader::new);
+        let output = BufReader::new(child.stdout.take().expect("standard output"));
+        let mut server = Self { child, url: String::new(), errors };
+        let url =
+            output.lines().map_while(Result::ok).find_map(|line| line.strip_prefix("listening ").map(str::to_owned));
+        let Some(url) = url else { panic!("it did not listen: {}", server.last_words()) };
+        server.url = url;
+        server
+    }
+
+    /// Waits until it says on standard error that it stands still.
+    pub fn wait_until_stopped(&mut self) {
+        let errors = self.errors.as_mut().expect("standard error");
+        assert!(errors.lines().map_while(Result::ok).any(|line| line.starts_with("stopped at ")), "it ended instead");
+    }
+
+    /// SIGKILL.
+    pub fn kill(mut self) {
+        self.child.kill().expect("it is killed");
+    }
+
+    /// SIGTERM, and how it ended.
+    pub fn terminate(mut self) -> ExitStatus {
+        let killed = Command::new("kill").arg(self.child.id().to_string()).status().expect("kill runs");
+        assert!(killed.success());
+        self.child.wait().expect("it ends")
+    }
+
+    fn last_words(&mut self) -> String {
+        let _ = self.child.kill();
+        let mut text = String::new();
+        if let Some(errors) = self.errors.as_mut() {
+            let _ = errors.read_to_string(&mut text);
+        }
+        text
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
