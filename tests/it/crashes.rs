@@ -39,7 +39,7 @@ async fn untold(story: &Story, kind: Kind) -> Database {
     let database = Database::fresh(kind).await;
     let opened = database.open().await;
     for pledge in &story.pledges {
-        store
+        opened
             .insert_pledge(&Pledge { status: PledgeStatus::Open, ..pledge.clone() }, None)
             .await
             .expect("it is stored");
