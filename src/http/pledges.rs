@@ -17,7 +17,8 @@ use crate::store::Pledge;
 /// How long a settled pledge is still shown to whoever knows its id.
 const SHOWN_SETTLED: i64 = DAY;
 
-/// What a donor chose: the shape of the request, for its description. It is read by [`Asked`].
+// The shape of the request, for its description only: `Asked` reads it.
+/// What a donor chose.
 #[derive(utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct PledgeRequest {
