@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! main -> cli -> app -> { http, worker } -> service -> { store, gateway, mail } -> domain
-//! any layer -> config types, clock, id, vault, telemetry
+//! any layer -> config types, clock, crash, id, vault, telemetry
 //! sandbox: imported by cli and tests only, and imports nothing but clock and id
 //! ```
 

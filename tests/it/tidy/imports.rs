@@ -8,10 +8,10 @@ use super::Finding;
 use super::source::{Source, line_of};
 
 /// What any layer above `domain` may use.
-const BASE: [&str; 5] = ["clock", "config", "id", "telemetry", "vault"];
+const BASE: [&str; 6] = ["clock", "config", "crash", "id", "telemetry", "vault"];
 
 /// What each layer may use besides itself and, but for `domain` and `sandbox`, [`BASE`].
-const LAYERS: [(&str, &[&str]); 16] = [
+const LAYERS: [(&str, &[&str]); 17] = [
     ("main", &["cli"]),
     ("cli", &["app", "http", "worker", "service", "store", "gateway", "mail", "domain"]),
     ("app", &["http", "worker", "service", "store", "gateway", "mail", "domain"]),
@@ -25,6 +25,7 @@ const LAYERS: [(&str, &[&str]); 16] = [
     // A stand-in that shared our rules would share our mistakes.
     ("sandbox", &["clock", "id"]),
     ("config", &["domain"]),
+    ("crash", &[]),
     ("telemetry", &[]),
     ("vault", &[]),
     ("clock", &[]),
