@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::retention::Retention;
 use crate::clock::{HOUR, MINUTE};
 use crate::domain::event::Reading;
 use crate::gateway::{Gateway, decode};
@@ -31,6 +32,11 @@ impl EventWorker {
     pub fn new(reconciler: Reconciler, opener: Arc<Opener>, gateway: Gateway) -> Self {
         let token = reconciler.random.hex();
         Self { reconciler, opener, gateway, token }
+    }
+
+    /// The retention of the same database, on the same clock.
+    pub fn retention(&self) -> Retention {
+        Retention { store: self.reconciler.store.clone(), clock: self.reconciler.clock.clone() }
     }
 
     /// Works on one batch of due events and returns how many there were.

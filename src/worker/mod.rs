@@ -4,6 +4,7 @@
 //! transaction open across a network call, and it never serves HTTP.
 
 pub mod events;
+pub mod retention;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,15 +13,33 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 pub use events::EventWorker;
+pub use retention::Retention;
+
+use crate::clock::HOUR;
 
 /// How long the worker rests when nothing was due and nobody called.
 const REST: Duration = Duration::from_millis(500);
 /// How long it rests after the database or Stripe failed it.
 const REST_AFTER_FAILURE: Duration = Duration::from_secs(1);
 
-/// Applies events until `stop`; a batch that has begun is finished.
+/// How often, in seconds, what has had its time is forgotten.
+const FORGET_EVERY: i64 = HOUR;
+
+/// Applies events until `stop`, and forgets what is due in between; a batch that has begun is finished.
 pub async fn run_events(worker: EventWorker, arrived: Arc<Notify>, stop: CancellationToken) {
+    let retention = worker.retention();
+    let mut forget_at = i64::MIN;
     while !stop.is_cancelled() {
+        let now = retention.clock.now();
+        if now >= forget_at {
+            forget_at = now + FORGET_EVERY;
+            if let Err(error) = retention.run_once().await {
+                tracing::warn!(
+                    reason = error.code(),
+                    "what has had its time could not be forgotten; trying again later"
+                );
+            }
+        }
         let rest = match worker.run_once().await {
             Ok(0) => REST,
             Ok(_) => continue,

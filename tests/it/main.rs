@@ -9,11 +9,15 @@ mod crashes;
 #[cfg(test)]
 mod deploy;
 #[cfg(test)]
+mod giving;
+#[cfg(test)]
 mod journeys;
 #[cfg(test)]
 mod pledges;
 #[cfg(test)]
 mod privacy;
+#[cfg(test)]
+mod retention;
 #[cfg(test)]
 mod statements;
 #[cfg(test)]

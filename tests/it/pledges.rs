@@ -207,6 +207,31 @@ async fn fifty_at_once_under_one_key_make_one_pledge_and_one_session() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_another_holds_is_told_to_wait_and_is_free_when_that_one_is_gone() {
+    for kind in BOTH {
+        let app = TestApp::start(kind).await;
+        let (status, first) = app.ask(&gift(), Some(KEY)).await;
+        assert_eq!(status, 201, "{first}");
+        // As a process leaves it that is killed while at work.
+        let db = mainstay::store::Db::open(&app.database.url).await.expect("the database opens");
+        let held = db.write("UPDATE idempotency_keys SET claim_token = 'of the dead', claim_until = $1");
+        assert_eq!(held.bind(app.clock.now() + 30).run().await.expect("it is held"), 1);
+        db.close().await;
+        let request = app.http.post(format!("{}/v1/pledges", app.url)).json(&gift()).header("idempotency-key", KEY);
+        let answer = request.send().await.expect("an answer");
+        assert_eq!(answer.status(), 409, "after 10 s of waiting, on {kind:?}");
+        assert!(answer.headers().contains_key("retry-after"));
+        let problem: Value = answer.json().await.expect("a problem");
+        assert_eq!(problem["code"], "in_progress");
+        app.clock.advance(31);
+        assert_eq!(app.ask(&gift(), Some(KEY)).await, (201, first), "an abandoned claim is free after 30 s");
+        assert_eq!(sessions(&app), 1);
+        app.settle().await;
+        app.finish().await;
+    }
+}
+
 #[tokio::test]
 async fn whatever_goes_wrong_at_stripe_there_is_one_session_in_the_end() {
     let busy = ApiFault::TooManyRequests { retry_after_seconds: 1 };
