@@ -2,7 +2,9 @@
 
 use std::process::Output;
 
-use crate::support::app::KEYS;
+use mainstay::sandbox::Card;
+
+use crate::support::app::{KEYS, TestApp, WEBHOOK_SECRET};
 use crate::support::database::{Database, Kind};
 use crate::support::process::{Server, mainstay};
 
@@ -124,4 +126,47 @@ async fn another_stripe_mode_or_time_zone_is_refused_with_the_reason() {
         assert_eq!(code, Some(1), "{errors}");
         assert!(errors.to_lowercase().contains(&says.to_lowercase()), "{errors}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_web_and_a_worker_process_share_one_sqlite_file() {
+    let app = TestApp::start(Kind::Sqlite).await;
+    let (id, session) = app.pledge("once", 2500, "USD").await;
+    app.pay(&session, Card::Works).await;
+    let id = mainstay::id::PledgeId::parse(&id).expect("an id");
+    let pledge = app.store().pledge(&id).await.expect("it is read").expect("it is there");
+    let events = app.sandbox.events();
+
+    let database = Database::fresh(Kind::Sqlite).await;
+    let store = database.open().await;
+    store.insert_pledge(&pledge, None).await.expect("it is stored");
+    let folder = database.folder.path();
+    let web = Server::start(&database.url, "http://127.0.0.1:9/", folder, &["--only", "web"]);
+    let http = reqwest::Client::builder().no_proxy().build().expect("a client");
+    for event in &events {
+        let signature = mainstay::sandbox::sign(&event.body, WEBHOOK_SECRET, mainstay::clock::Clock::system().now());
+        let post = http.post(format!("{}/webhooks/stripe", web.url)).header("stripe-signature", signature);
+        assert_eq!(post.body(event.body.clone()).send().await.expect("an answer").status(), 200);
+    }
+    let waiting = store.count_events().await.expect("events are counted")["received"];
+    assert!(waiting > 0, "the web alone reconciles nothing");
+
+    let worker = Server::start(&database.url, "http://127.0.0.1:9/", folder, &["--only", "worker"]);
+    let mut looks = tokio::time::interval(std::time::Duration::from_millis(20));
+    for _ in 0..1_000 {
+        looks.tick().await;
+        if store.count_events().await.expect("events are counted")["received"] == 0 {
+            break;
+        }
+    }
+    let status = store.pledge(&id).await.expect("it is read").expect("it is there").status;
+    assert_eq!(status.as_str(), "paid", "the worker applied what the web took");
+    let shown = http.get(format!("{}/v1/pledges/{id}", web.url)).send().await.expect("an answer");
+    assert_eq!(shown.json::<serde_json::Value>().await.expect("JSON")["status"], "paid");
+    let figures = http.get(format!("{}/metrics", worker.url)).send().await.expect("an answer").text().await;
+    assert!(figures.expect("a text").contains("mainstay_events{state=\"received\"} 0"), "caught up");
+    assert!(web.terminate().success() && worker.terminate().success());
+    store.close().await;
+    app.settle().await;
+    app.finish().await;
 }
