@@ -7,7 +7,7 @@ use axum::extract::{Path, State};
 use serde::Serialize;
 
 use super::error::{ApiError, Problem};
-use super::router::Giving;
+use super::state::Giving;
 use crate::domain::campaign::{Campaign, is_slug};
 use crate::domain::pledge::Frequency;
 

@@ -12,7 +12,7 @@ use url::form_urlencoded;
 
 use super::error::ApiError;
 use super::extract::media_type;
-use super::router::Giving;
+use super::state::Giving;
 use super::{campaigns, pages, pledges};
 use crate::domain::campaign::{Campaign, DEFAULT};
 use crate::domain::field::{FieldError, Fields, Given};

@@ -5,7 +5,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 
 use super::error::{ApiError, Problem};
-use super::router::Ops;
+use super::state::Ops;
 
 /// The process is up
 #[utoipa::path(get, path = "/healthz", tag = "operations", responses((status = 200, description = "up")))]

@@ -13,6 +13,8 @@ pub mod pages;
 pub mod pledges;
 pub mod router;
 pub mod server;
+pub mod state;
 pub mod webhooks;
 
-pub use router::{Ops, WebState, ops_router, router};
+pub use router::{ops_router, router};
+pub use state::{Ops, WebState};

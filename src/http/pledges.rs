@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::error::{ApiError, Problem};
 use super::extract::JsonFields;
-use super::router::Giving;
+use super::state::Giving;
 use crate::clock::DAY;
 use crate::domain::new_pledge::{Asked, NewPledge};
 use crate::domain::pledge::{Frequency, PledgeStatus};

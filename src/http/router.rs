@@ -9,8 +9,6 @@ use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use metrics_exporter_prometheus::PrometheusHandle;
-use secrecy::SecretString;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use tower_http::timeout::{RequestBodyTimeoutLayer, TimeoutLayer};
@@ -19,49 +17,17 @@ use tracing::Instrument;
 use super::error::ApiError;
 use super::extract::MAX_BODY;
 use super::pages::Page;
+use super::state::{Giving, Ops, WebState};
 use super::webhooks::Webhooks;
 use super::{campaigns, give, health, openapi, pledges, webhooks};
-use crate::clock::Clock;
 use crate::domain::return_url::Sites;
-use crate::gateway::Gateway;
 use crate::id::{Random, RequestId};
-use crate::service::ingest::Inbox;
 use crate::service::start_pledge::Pledges;
-use crate::store::Store;
 
 /// Longer than the longest pledge: 10 s behind another request, then at most 26 s of work.
 const REQUEST: Duration = Duration::from_secs(45);
 /// Between two pieces of a request's body.
 const BODY_PIECE: Duration = Duration::from_secs(10);
-
-/// What the routes for machines need.
-#[derive(Clone)]
-pub struct Ops {
-    pub store: Store,
-    pub clock: Clock,
-    pub random: Random,
-    pub metrics: PrometheusHandle,
-}
-
-/// What the web role is built from.
-pub struct WebState {
-    pub ops: Ops,
-    pub inbox: Inbox,
-    pub gateway: Gateway,
-    /// Our own origin, without a trailing slash.
-    pub public_url: String,
-    /// Exact origins, such as `https://paper.example`.
-    pub allowed_origins: Vec<String>,
-    /// The signing secrets in force.
-    pub webhook_secrets: Vec<SecretString>,
-}
-
-/// What giving needs.
-#[derive(Clone)]
-pub struct Giving {
-    pub pledges: Arc<Pledges>,
-    pub sites: Arc<Sites>,
-}
 
 /// All routes of the web role.
 pub fn router(state: WebState) -> Router {

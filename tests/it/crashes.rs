@@ -5,47 +5,24 @@ use std::time::Duration;
 
 use mainstay::clock::Clock;
 use mainstay::crash::PLACES;
-use mainstay::domain::pledge::PledgeStatus;
 use mainstay::sandbox::{Card, SentEvent};
-use mainstay::store::Pledge;
 
 use crate::support::app::{TestApp, WEBHOOK_SECRET};
 use crate::support::database::{BOTH, Database, Kind};
 use crate::support::process::Server;
+use crate::support::story::Story;
 
-/// Two gifts, their events, and the books they lead to.
-struct Story {
-    pledges: Vec<Pledge>,
-    events: Vec<SentEvent>,
-    books: Vec<String>,
-}
-
+/// Two gifts.
 async fn story(kind: Kind) -> Story {
     let app = TestApp::start(kind).await;
     let mut pledges = Vec::new();
     for (frequency, amount_minor, currency) in [("once", 2500, "USD"), ("monthly", 200, "EUR")] {
         let (id, session) = app.pledge(frequency, amount_minor, currency).await;
         app.pay(&session, Card::Works).await;
-        let id = mainstay::id::PledgeId::parse(&id).expect("an id");
-        pledges.push(app.store().pledge(&id).await.expect("it is read").expect("it is there"));
+        pledges.push(id);
     }
     app.settle().await;
-    let story = Story { pledges, events: app.sandbox.events(), books: app.database.books().await };
-    app.finish().await;
-    story
-}
-
-async fn untold(story: &Story, kind: Kind) -> Database {
-    let database = Database::fresh(kind).await;
-    let opened = database.open().await;
-    for pledge in &story.pledges {
-        opened
-            .insert_pledge(&Pledge { status: PledgeStatus::Open, ..pledge.clone() }, None)
-            .await
-            .expect("it is stored");
-    }
-    opened.close().await;
-    database
+    Story::of(app, &pledges).await
 }
 
 /// Posts the events; the ids of those that were acknowledged.
@@ -69,7 +46,7 @@ async fn a_process_killed_at_any_named_place_loses_no_acknowledged_event_and_cou
     for kind in BOTH {
         let story = story(kind).await;
         for place in PLACES {
-            let database = untold(&story, kind).await;
+            let database = story.untold(kind).await;
             let folder = database.folder.path();
             let mut server = Server::start(&database.url, "http://127.0.0.1:9/", folder, &["--stop-at", place]);
             let acknowledged = post(&server, &story.events).await;

@@ -7,11 +7,11 @@ use mainstay::clock::Clock;
 use mainstay::gateway::decode;
 use mainstay::id::Random;
 use mainstay::sandbox::SentEvent;
-use mainstay::store::Pledge;
 
 use crate::support::app::TestApp;
 use crate::support::database::{BOTH, Database, Kind};
 use crate::support::journeys;
+use crate::support::story::Story;
 
 mod disorder;
 
@@ -63,35 +63,8 @@ fn stripes(app: &TestApp) -> Vec<String> {
     lines
 }
 
-/// What happened once, to be told again in other orders: the pledges, the events, and the books they must lead to.
-struct Story {
-    pledges: Vec<Pledge>,
-    events: Vec<SentEvent>,
-    books: Vec<String>,
-    now: i64,
-}
-
 async fn story(kind: Kind) -> Story {
     let app = TestApp::start(kind).await;
-    let mut pledges = Vec::new();
-    for journey in journeys::all(&app).await {
-        let id = mainstay::id::PledgeId::parse(&journey.pledge).expect("an id");
-        pledges.push(app.store().pledge(&id).await.expect("it is read").expect("it is there"));
-    }
-    let story =
-        Story { pledges, events: app.sandbox.events(), books: app.database.books().await, now: app.clock.now() };
-    app.finish().await;
-    story
-}
-
-/// The pledges of a story, as they were before anything was heard of them.
-async fn untold(story: &Story, kind: Kind) -> Database {
-    let database = Database::fresh(kind).await;
-    let opened = database.open().await;
-    for pledge in &story.pledges {
-        let open = Pledge { status: mainstay::domain::pledge::PledgeStatus::Open, ..pledge.clone() };
-        opened.insert_pledge(&open, None).await.expect("it is stored");
-    }
-    opened.close().await;
-    database
+    let pledges: Vec<String> = journeys::all(&app).await.into_iter().map(|journey| journey.pledge).collect();
+    Story::of(app, &pledges).await
 }

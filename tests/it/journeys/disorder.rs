@@ -55,7 +55,7 @@ impl Desk {
 
 /// The books after hearing `events` in this order, worked off after every `every` of them.
 async fn told(story: &Story, kind: Kind, events: &[&SentEvent], every: usize) -> Vec<String> {
-    let database = untold(story, kind).await;
+    let database = story.untold(kind).await;
     let desk = Desk::open(&database, story.now).await;
     for chunk in events.chunks(every) {
         for event in chunk {
@@ -123,10 +123,7 @@ async fn events_delivered_five_times_by_twenty_at_once_count_once() {
     for kind in BOTH {
         let story = story(kind).await;
         let app = TestApp::start(kind).await;
-        for pledge in &story.pledges {
-            let open = Pledge { status: mainstay::domain::pledge::PledgeStatus::Open, ..pledge.clone() };
-            app.store().insert_pledge(&open, None).await.expect("it is stored");
-        }
+        story.begin(app.store()).await;
         app.clock.advance(story.now - app.clock.now());
         let app = Arc::new(app);
         let mut posts = tokio::task::JoinSet::new();

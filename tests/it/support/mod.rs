@@ -9,6 +9,7 @@ pub mod database;
 pub mod journeys;
 pub mod postgres;
 pub mod process;
+pub mod story;
 pub mod supervisor;
 
 /// A variable that `scripts/test` hands to the tests, or one of the system's. Empty is the same as absent.

@@ -1,0 +1,43 @@
+//! What routes are given to work with. Handlers take it by `State`; the router hands it out.
+
+use std::sync::Arc;
+
+use metrics_exporter_prometheus::PrometheusHandle;
+use secrecy::SecretString;
+
+use crate::clock::Clock;
+use crate::domain::return_url::Sites;
+use crate::gateway::Gateway;
+use crate::id::Random;
+use crate::service::ingest::Inbox;
+use crate::service::start_pledge::Pledges;
+use crate::store::Store;
+
+/// What the routes for machines need.
+#[derive(Clone)]
+pub struct Ops {
+    pub store: Store,
+    pub clock: Clock,
+    pub random: Random,
+    pub metrics: PrometheusHandle,
+}
+
+/// What the web role is built from.
+pub struct WebState {
+    pub ops: Ops,
+    pub inbox: Inbox,
+    pub gateway: Gateway,
+    /// Our own origin, without a trailing slash.
+    pub public_url: String,
+    /// Exact origins, such as `https://paper.example`.
+    pub allowed_origins: Vec<String>,
+    /// The signing secrets in force.
+    pub webhook_secrets: Vec<SecretString>,
+}
+
+/// What giving needs.
+#[derive(Clone)]
+pub struct Giving {
+    pub pledges: Arc<Pledges>,
+    pub sites: Arc<Sites>,
+}
