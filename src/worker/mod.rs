@@ -16,6 +16,7 @@ pub use events::EventWorker;
 pub use retention::Retention;
 
 use crate::clock::HOUR;
+use crate::store::StoreError;
 
 /// How long the worker rests when nothing was due and nobody called.
 const REST: Duration = Duration::from_millis(500);
@@ -29,6 +30,7 @@ const FORGET_EVERY: i64 = HOUR;
 pub async fn run_events(worker: EventWorker, arrived: Arc<Notify>, stop: CancellationToken) {
     let retention = worker.retention();
     let mut forget_at = i64::MIN;
+    let mut interrupted = false;
     while !stop.is_cancelled() {
         let now = retention.clock.now();
         if now >= forget_at {
@@ -40,7 +42,7 @@ pub async fn run_events(worker: EventWorker, arrived: Arc<Notify>, stop: Cancell
                 );
             }
         }
-        let rest = match worker.run_once().await {
+        let rest = match work(&worker, &mut interrupted).await {
             Ok(0) => REST,
             Ok(_) => continue,
             Err(error) => {
@@ -57,4 +59,15 @@ pub async fn run_events(worker: EventWorker, arrived: Arc<Notify>, stop: Cancell
     if let Err(error) = worker.release().await {
         tracing::warn!(reason = error.code(), "leased events could not be given back; their leases end by themselves");
     }
+}
+
+/// Works on one batch. What a failure left leased to this worker is given back first, rather than waited for.
+async fn work(worker: &EventWorker, interrupted: &mut bool) -> Result<usize, StoreError> {
+    if *interrupted {
+        worker.release().await?;
+    }
+    *interrupted = true;
+    let worked = worker.run_once().await?;
+    *interrupted = false;
+    Ok(worked)
 }

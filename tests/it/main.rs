@@ -13,6 +13,8 @@ mod giving;
 #[cfg(test)]
 mod journeys;
 #[cfg(test)]
+mod outages;
+#[cfg(test)]
 mod pledges;
 #[cfg(test)]
 mod privacy;

@@ -65,6 +65,11 @@ impl TestApp {
 
     /// Starts with further settings.
     pub async fn start_with(kind: Kind, more: &[(&str, &str)]) -> Self {
+        Self::start_on(Database::fresh(kind).await, more).await
+    }
+
+    /// Starts on this database.
+    pub async fn start_on(database: Database, more: &[(&str, &str)]) -> Self {
         let clock = Clock::manual(NOON);
         let sandbox = Sandbox::start(Options {
             listen: "127.0.0.1:0".parse().expect("an address"),
@@ -74,7 +79,6 @@ impl TestApp {
         })
         .await
         .expect("the sandbox starts");
-        let database = Database::fresh(kind).await;
         let settings = settings(&database.url, &sandbox.url(), Role::All, more);
         let running = App::start(settings, clock.clone(), Random::seeded(7)).await.expect("the server starts");
         let url = format!("http://{}", running.address);
