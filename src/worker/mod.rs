@@ -67,7 +67,7 @@ async fn work(worker: &EventWorker, interrupted: &mut bool) -> Result<usize, Sto
         worker.release().await?;
     }
     *interrupted = true;
-    let worked = worker.run_once().await?;
+    let events = worker.run_once().await?;
     *interrupted = false;
-    Ok(worked)
+    Ok(events)
 }
