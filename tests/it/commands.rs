@@ -170,3 +170,51 @@ async fn a_web_and_a_worker_process_share_one_sqlite_file() {
     app.settle().await;
     app.finish().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn report_and_migrate_read_either_database_from_the_command_line() {
+    for kind in crate::support::database::BOTH {
+        let app = TestApp::start(kind).await;
+        let (_, session) = app.pledge("once", 2500, "USD").await;
+        app.pay(&session, Card::Works).await;
+        app.settle().await;
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut arguments = vec!["report", "revenue", "--from", "2026-11-01", "--to", "2026-12-01", "--by", "month"];
+        arguments.extend(["--format", "json", "--database-url", &app.database.url]);
+        let (code, output, errors) = run(folder.path(), &arguments, &[]);
+        assert_eq!(code, Some(0), "{errors}");
+        let report: serde_json::Value = serde_json::from_str(&output).expect("JSON");
+        let row = &report["rows"][0];
+        assert_eq!((&row["currency"], &row["frequency"], &row["count"]), (&"USD".into(), &"once".into(), &1.into()));
+        assert_eq!((&row["gross_minor"], &row["net_minor"]), (&2500.into(), &2500.into()), "{output}");
+        assert!(row["fees_minor"].is_null(), "not known yet");
+        arguments[3..6].copy_from_slice(&["2026-11-01", "--to", "2026-11-23"]);
+        let (_, output, _) = run(folder.path(), &arguments, &[]);
+        let report: serde_json::Value = serde_json::from_str(&output).expect("JSON");
+        assert_eq!(report["rows"].as_array().map(Vec::len), Some(0), "--to is exclusive: {output}");
+        let (code, output, errors) =
+            run(folder.path(), &["migrate", "--status", "--database-url", &app.database.url], &[]);
+        assert_eq!(code, Some(0), "{errors}");
+        assert!(output.contains("create ledger"), "{output}");
+        app.finish().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_sandbox_runs_alone_and_asks_for_a_key() {
+    use std::io::BufRead as _;
+    let mut child = mainstay(&["sandbox", "--listen", "127.0.0.1:0"])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .expect("it starts");
+    let output = std::io::BufReader::new(child.stdout.take().expect("standard output"));
+    let mut lines = output.lines().map_while(Result::ok);
+    let url =
+        lines.find_map(|line| line.strip_prefix("dashboard ").map(|url| url.trim().to_owned())).expect("an address");
+    let http = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let bare = http.get(format!("{url}v1/account")).send().await.expect("an answer").status();
+    let keyed = http.get(format!("{url}v1/account")).bearer_auth("sk_test_x").send().await.expect("an answer").status();
+    child.kill().expect("it is ended");
+    child.wait().expect("it ends");
+    assert_eq!((bare.as_u16(), keyed.as_u16()), (401, 200));
+}

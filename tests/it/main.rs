@@ -9,6 +9,8 @@ mod crashes;
 #[cfg(test)]
 mod deploy;
 #[cfg(test)]
+mod evidence;
+#[cfg(test)]
 mod giving;
 #[cfg(test)]
 mod journeys;
