@@ -6,7 +6,7 @@ use super::facts::Object;
 pub const API_VERSION: &str = "2026-09-30.endive";
 
 /// The event types we act on; all others are kept and ignored.
-pub const HANDLED: [&str; 29] = [
+const HANDLED: [&str; 39] = [
     "checkout.session.completed",
     "checkout.session.async_payment_succeeded",
     "checkout.session.async_payment_failed",
@@ -19,6 +19,17 @@ pub const HANDLED: [&str; 29] = [
     "charge.updated",
     "charge.failed",
     "charge.pending",
+    "charge.refunded",
+    // What `refund.updated` was called before; it holds the refund.
+    "charge.refund.updated",
+    "charge.dispute.created",
+    "charge.dispute.updated",
+    "charge.dispute.closed",
+    "charge.dispute.funds_withdrawn",
+    "charge.dispute.funds_reinstated",
+    "refund.created",
+    "refund.updated",
+    "refund.failed",
     "invoice.created",
     "invoice.updated",
     "invoice.paid",
@@ -37,6 +48,11 @@ pub const HANDLED: [&str; 29] = [
     "customer.updated",
     "customer.deleted",
 ];
+
+/// Whether an event of this type is acted on. A thin event of a snapshot type is called `v1.` and the type.
+pub fn is_handled(kind: &str) -> bool {
+    HANDLED.contains(&kind.strip_prefix("v1.").unwrap_or(kind))
+}
 
 /// Where a stored event stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

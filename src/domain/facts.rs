@@ -1,12 +1,16 @@
 //! What Stripe last told us of each of its objects, reduced to money, states and links.
 //!
-//! Events arrive late, twice and in any order. So an object's fact is a join of everything heard of it: the greatest
-//! snapshot wins, links once known are kept, and evidence of success or failure keeps its earliest time. The join is
-//! commutative, associative and idempotent, so every order of the same events ends in the same facts.
+//! Events arrive late, twice and in any order. So an object's fact is a join of everything heard of it: the newest
+//! snapshot wins, links once known are kept, and evidence (when money moved, what failed) keeps its earliest time. The
+//! join is commutative, associative and idempotent, so every order of the same events ends in the same facts.
 
 use serde::{Deserialize, Serialize};
 
 use super::pledge::words;
+
+mod state;
+
+pub use state::State;
 
 words! {
     /// The kinds of Stripe objects that facts are kept of.
@@ -14,6 +18,8 @@ words! {
         Session = "checkout_session",
         PaymentIntent = "payment_intent",
         Charge = "charge",
+        Refund = "refund",
+        Dispute = "dispute",
         Invoice = "invoice",
         InvoicePayment = "invoice_payment",
         Subscription = "subscription",
@@ -47,131 +53,91 @@ pub struct Object {
 pub struct Links {
     pub pledge: Option<String>,
     pub payment_intent: Option<String>,
+    pub charge: Option<String>,
     pub invoice: Option<String>,
     pub subscription: Option<String>,
     pub customer: Option<String>,
 }
 
-/// The newest snapshot, and the earliest evidence.
+/// The newest snapshot, and all evidence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Fact {
     pub snapshot: Snapshot,
     pub state: State,
-    /// Earliest Stripe time at which it was seen to have brought its money.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub succeeded_at: Option<i64>,
-    /// Earliest Stripe time at which an attempt on it was seen to fail.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub failed_at: Option<i64>,
+    /// The states that updates to this one are known to have come from, where Stripe said so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<State>,
+    /// Other snapshots as new as this one (Stripe's times are whole seconds), which this one is known to follow.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rivals: Vec<Sighting>,
+    #[serde(flatten)]
+    pub evidence: Evidence,
     /// Stripe's time of the snapshot that named the donor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub donor_as_of: Option<i64>,
 }
 
 /// How snapshots of one object are ordered; the greater is the newer. Fields compare from the top.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshot {
     /// Terminal states never regress, whatever their time says.
     pub grade: u8,
-    /// Stripe's time of the event, or of the answer it was fetched by.
+    /// Stripe's time of the event, or the last whole second before the answer it was fetched by.
     pub at: i64,
     /// Within one second: `*.created`, then updates, then endings.
     pub step: u8,
     /// Within one step: how far along the status is.
     pub rank: u8,
-    /// The event, so that the order is total.
+    /// The event it was seen in.
     pub event: String,
 }
 
-/// What a snapshot says. Texts are Stripe's own words, since Stripe adds to them.
+/// A state and the event that showed it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum State {
-    Session {
-        status: String,
-        payment_status: String,
-        amount_minor: i64,
-        currency: String,
-    },
-    PaymentIntent {
-        status: String,
-        amount_minor: i64,
-        received_minor: i64,
-        currency: String,
-    },
-    Charge {
-        status: String,
-        amount_minor: i64,
-        currency: String,
-        balance_transaction: Option<String>,
-    },
-    Invoice {
-        status: String,
-        due_minor: i64,
-        paid_minor: i64,
-        currency: String,
-    },
-    InvoicePayment {
-        status: String,
-    },
-    Subscription {
-        status: String,
-        paused: bool,
-        cancel_at_period_end: bool,
-        cancel_at: Option<i64>,
-        period_end: Option<i64>,
-        amount_minor: Option<i64>,
-        interval: Option<String>,
-    },
-    Customer {
-        deleted: bool,
-    },
+pub struct Sighting {
+    pub state: State,
+    pub event: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub after: Vec<State>,
 }
 
-impl State {
-    /// (grade, rank) of [`Snapshot`].
-    pub fn order(&self) -> (u8, u8) {
-        match self {
-            Self::Session { status, payment_status, .. } => match (status.as_str(), payment_status.as_str()) {
-                ("complete", "unpaid") => (2, 0),
-                ("complete", _) => (3, 0),
-                // A late `completed` after `expired`: the money wins.
-                ("expired", _) => (1, 0),
-                _ => (0, 0),
-            },
-            Self::PaymentIntent { status, .. } => match status.as_str() {
-                "succeeded" => (2, 0),
-                "canceled" => (1, 0),
-                "requires_capture" => (0, 4),
-                "processing" => (0, 3),
-                "requires_action" => (0, 2),
-                "requires_confirmation" => (0, 1),
-                _ => (0, 0),
-            },
-            Self::Charge { status, balance_transaction, .. } => match status.as_str() {
-                "succeeded" => (2, u8::from(balance_transaction.is_some())),
-                "failed" => (1, 0),
-                _ => (0, 0),
-            },
-            Self::Invoice { status, .. } => match status.as_str() {
-                "paid" => (4, 0),
-                "void" => (3, 0),
-                "uncollectible" => (2, 0),
-                "open" => (1, 0),
-                _ => (0, 0),
-            },
-            Self::InvoicePayment { status } => match status.as_str() {
-                "paid" => (2, 0),
-                "canceled" => (1, 0),
-                _ => (0, 0),
-            },
-            Self::Subscription { status, .. } => match status.as_str() {
-                "canceled" | "incomplete_expired" => (1, 0),
-                "incomplete" => (0, 0),
-                _ => (0, 1),
-            },
-            Self::Customer { deleted } => (u8::from(*deleted), 0),
-        }
+/// What once seen stays seen: the earliest Stripe time of each.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Evidence {
+    /// It brought its money; of a refund: it was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub succeeded_at: Option<i64>,
+    /// An attempt on it failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed_at: Option<i64>,
+    /// It was ended: a subscription, a payment intent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<i64>,
+    /// A dispute took its money.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withdrawn_at: Option<i64>,
+    /// A dispute gave its money back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reinstated_at: Option<i64>,
+    /// A charge was seen to be refunded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refunded_at: Option<i64>,
+    /// The most that a charge was seen to be refunded by. Refunds that failed count in it: they are known by themselves.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub refunded_minor: i64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+fn is_zero(number: &i64) -> bool {
+    *number == 0
+}
+
+/// More snapshots of one object within one second than this are not told apart by what each came from.
+const MAX_RIVALS: usize = 8;
+
+impl Snapshot {
+    fn order(&self) -> (u8, i64, u8, u8) {
+        (self.grade, self.at, self.step, self.rank)
     }
 }
 
@@ -180,17 +146,83 @@ impl Object {
     pub fn join(&mut self, other: Self) {
         debug_assert_eq!(self.id, other.id, "only facts of one object are joined");
         self.links.join(other.links);
-        self.fact.succeeded_at = earliest(self.fact.succeeded_at, other.fact.succeeded_at);
-        self.fact.failed_at = earliest(self.fact.failed_at, other.fact.failed_at);
         // The newest snapshot that names a donor; of two in one second the same one whichever came first.
         if (other.fact.donor_as_of, &other.donor_id) > (self.fact.donor_as_of, &self.donor_id) {
             self.fact.donor_as_of = other.fact.donor_as_of;
             self.donor_id = other.donor_id;
         }
-        if other.fact.snapshot > self.fact.snapshot {
-            self.fact.snapshot = other.fact.snapshot;
-            self.fact.state = other.fact.state;
+        self.fact.join(other.fact);
+    }
+}
+
+impl Fact {
+    fn join(&mut self, other: Self) {
+        self.evidence.join(&other.evidence);
+        match other.snapshot.order().cmp(&self.snapshot.order()) {
+            std::cmp::Ordering::Less => {}
+            std::cmp::Ordering::Greater => {
+                self.snapshot = other.snapshot;
+                self.state = other.state;
+                self.after = other.after;
+                self.rivals = other.rivals;
+            }
+            std::cmp::Ordering::Equal => self.join_equally_new(&other),
         }
+    }
+
+    /// Two snapshots of one second: the one that says it came from the other is the newer.
+    fn join_equally_new(&mut self, other: &Self) {
+        let mut sightings = self.sightings();
+        other.sightings().into_iter().for_each(|sighting| take_in(&mut sightings, sighting));
+        sightings.sort_by(|one, two| one.event.cmp(&two.event));
+        let newest = newest(&sightings).unwrap_or(sightings.len() - 1);
+        let Sighting { state, event, after } = sightings.remove(newest);
+        (self.state, self.snapshot.event, self.after, self.rivals) = (state, event, after, sightings);
+    }
+
+    /// Whether it is known which snapshot is the newest. Where it is not, only Stripe can tell.
+    pub fn is_settled(&self) -> bool {
+        self.rivals.is_empty() || (self.rivals.len() < MAX_RIVALS && newest(&self.sightings()).is_some())
+    }
+
+    /// This snapshot and its rivals.
+    fn sightings(&self) -> Vec<Sighting> {
+        let own = Sighting { state: self.state.clone(), event: self.snapshot.event.clone(), after: self.after.clone() };
+        std::iter::once(own).chain(self.rivals.iter().cloned()).collect()
+    }
+}
+
+/// One sighting a state: of several the first event, and all that any of them came from.
+fn take_in(sightings: &mut Vec<Sighting>, new: Sighting) {
+    let Some(known) = sightings.iter_mut().find(|known| known.state == new.state) else {
+        return sightings.push(new);
+    };
+    known.event = std::mem::take(&mut known.event).min(new.event);
+    known.after.extend(new.after);
+    known.after.sort();
+    known.after.dedup();
+}
+
+/// The place of the one state that no other came from.
+fn newest(sightings: &[Sighting]) -> Option<usize> {
+    let is_last = |(_, one): &(usize, &Sighting)| !sightings.iter().any(|other| other.after.contains(&one.state));
+    let mut last = sightings.iter().enumerate().filter(is_last).map(|(place, _)| place);
+    last.next().filter(|_| last.next().is_none())
+}
+
+impl Evidence {
+    fn join(&mut self, other: &Self) {
+        for (mine, theirs) in [
+            (&mut self.succeeded_at, other.succeeded_at),
+            (&mut self.failed_at, other.failed_at),
+            (&mut self.ended_at, other.ended_at),
+            (&mut self.withdrawn_at, other.withdrawn_at),
+            (&mut self.reinstated_at, other.reinstated_at),
+            (&mut self.refunded_at, other.refunded_at),
+        ] {
+            *mine = earliest(*mine, theirs);
+        }
+        self.refunded_minor = self.refunded_minor.max(other.refunded_minor);
     }
 }
 
@@ -199,6 +231,7 @@ impl Links {
         for (mine, theirs) in [
             (&mut self.pledge, other.pledge),
             (&mut self.payment_intent, other.payment_intent),
+            (&mut self.charge, other.charge),
             (&mut self.invoice, other.invoice),
             (&mut self.subscription, other.subscription),
             (&mut self.customer, other.customer),
@@ -221,52 +254,4 @@ pub fn earliest(one: Option<i64>, two: Option<i64>) -> Option<i64> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn invoice(at: i64, status: &str, event: &str) -> Object {
-        let state = State::Invoice {
-            status: status.to_owned(),
-            due_minor: 200,
-            paid_minor: if status == "paid" { 200 } else { 0 },
-            currency: "EUR".to_owned(),
-        };
-        let (grade, rank) = state.order();
-        Object {
-            id: "in_1".to_owned(),
-            kind: ObjectKind::Invoice,
-            links: Links { customer: (at > 10).then(|| "cus_1".to_owned()), ..Links::default() },
-            donor_id: None,
-            fact: Fact {
-                snapshot: Snapshot { grade, at, step: 1, rank, event: event.to_owned() },
-                state,
-                succeeded_at: (status == "paid").then_some(at),
-                failed_at: None,
-                donor_as_of: None,
-            },
-        }
-    }
-
-    #[test]
-    fn every_order_of_the_same_snapshots_ends_in_the_same_fact() {
-        // Stripe's own first invoice is draft, open and paid within one second.
-        let heard = [
-            invoice(10, "draft", "evt_3"),
-            invoice(10, "open", "evt_2"),
-            invoice(10, "paid", "evt_1"),
-            invoice(12, "open", "evt_4"),
-        ];
-        let joined = |order: [usize; 4]| {
-            let mut object = heard[order[0]].clone();
-            order[1..].iter().for_each(|n| object.join(heard[*n].clone()));
-            object.join(heard[order[1]].clone());
-            object
-        };
-        let expected = joined([0, 1, 2, 3]);
-        assert_eq!(expected.fact.state, heard[2].fact.state);
-        assert_eq!(expected.links.customer.as_deref(), Some("cus_1"));
-        for order in [[3, 2, 1, 0], [1, 3, 0, 2], [2, 0, 3, 1], [0, 2, 3, 1]] {
-            assert_eq!(joined(order), expected, "{order:?}");
-        }
-    }
-}
+mod tests;

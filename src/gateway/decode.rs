@@ -3,12 +3,14 @@
 //! Every field is optional, every enum open, and a reference may be an id or the object itself. Nothing here fails on
 //! content: what cannot be read says nothing. Donor data leaves only as [`News::email`].
 
+mod objects;
+
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::domain::event::{API_VERSION, Envelope, HANDLED, News, Reading};
-use crate::domain::facts::{Fact, Links, Object, ObjectKind, Snapshot, State};
+use crate::domain::event::{API_VERSION, Envelope, News, Reading, is_handled};
 use crate::id::hex;
+use objects::{Seen, news};
 
 /// The metadata key under which Stripe holds our pledge id, and nothing else of ours.
 pub const PLEDGE_KEY: &str = "mainstay_pledge";
@@ -32,7 +34,7 @@ pub fn envelope(body: &[u8]) -> Envelope {
             object_id: word(&object["id"]),
             api_version: word(&event["api_version"]),
             livemode: event["livemode"].as_bool(),
-            created: event["created"].as_i64(),
+            created: event["created"].as_i64().or_else(|| thin_time(&event["created"])),
         },
         _ => Envelope {
             id: format!("sha256_{}", hex(&Sha256::digest(body))),
@@ -45,9 +47,14 @@ pub fn envelope(body: &[u8]) -> Envelope {
     }
 }
 
+/// The time of a thin event, which is text (RFC 3339).
+fn thin_time(created: &Value) -> Option<i64> {
+    created.as_str()?.parse::<jiff::Timestamp>().ok().map(jiff::Timestamp::as_second)
+}
+
 /// What a stored event says to us.
 pub fn read(envelope: &Envelope, body: &[u8]) -> Reading {
-    if !HANDLED.contains(&envelope.kind.as_str()) {
+    if !is_handled(&envelope.kind) {
         return Reading::Nothing("a type we do not act on");
     }
     if envelope.api_version.as_deref() != Some(API_VERSION) {
@@ -57,20 +64,18 @@ pub fn read(envelope: &Envelope, body: &[u8]) -> Reading {
         };
     }
     let event: Value = serde_json::from_slice(body).unwrap_or_default();
-    let seen = Seen { at: envelope.created.unwrap_or(0), kind: &envelope.kind, event: &envelope.id };
-    match event.pointer("/data/object").and_then(|object| object_news(object, seen)) {
-        Some(news) => Reading::Said(Box::new(news)),
-        None => Reading::Nothing("an object we keep no facts of"),
-    }
+    let seen = Seen { envelope, fetched_at: None, previous: event.pointer("/data/previous_attributes") };
+    reading(event.pointer("/data/object").and_then(|object| news(object, seen)))
 }
 
 /// What an object fetched from Stripe says; `at` is the time in the `Date` header of the answer.
 pub fn read_fetched(body: &[u8], at: i64, envelope: &Envelope) -> Reading {
     let object: Value = serde_json::from_slice(body).unwrap_or_default();
-    match object_news(&object, Seen { at, kind: &envelope.kind, event: &envelope.id }) {
-        Some(news) => Reading::Said(Box::new(news)),
-        None => Reading::Nothing("an object we keep no facts of"),
-    }
+    reading(news(&object, Seen { envelope, fetched_at: Some(at), previous: None }))
+}
+
+fn reading(news: Option<News>) -> Reading {
+    news.map_or(Reading::Nothing("an object we keep no facts of"), |news| Reading::Said(Box::new(news)))
 }
 
 /// The path an object is fetched from, by its id's prefix.
@@ -80,6 +85,8 @@ pub fn path_of(object_id: &str) -> Option<String> {
         "cs" => "checkout/sessions",
         "pi" => "payment_intents",
         "ch" | "py" => "charges",
+        "re" | "pyr" => "refunds",
+        "du" | "dp" => "disputes",
         "in" => "invoices",
         "inpay" => "invoice_payments",
         "sub" => "subscriptions",
@@ -87,171 +94,6 @@ pub fn path_of(object_id: &str) -> Option<String> {
         _ => return None,
     };
     object_id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_').then(|| format!("/{collection}/{object_id}"))
-}
-
-/// When and by which event an object was seen.
-#[derive(Clone, Copy)]
-struct Seen<'a> {
-    at: i64,
-    kind: &'a str,
-    event: &'a str,
-}
-
-impl Seen<'_> {
-    /// Within one second: creation, then updates, then endings.
-    fn step(self) -> u8 {
-        match self.kind.rsplit('.').next().unwrap_or_default() {
-            "created" => 0,
-            "processing" | "pending" | "finalized" => 1,
-            "deleted" | "voided" | "expired" | "canceled" => 4,
-            "updated" => 3,
-            _ => 2,
-        }
-    }
-}
-
-fn object_news(object: &Value, seen: Seen<'_>) -> Option<News> {
-    let kind = ObjectKind::from_stripe(object["object"].as_str()?)?;
-    let id = object["id"].as_str().filter(|id| id.len() <= MAX_WORD && id.is_ascii())?.to_owned();
-    let state = state(kind, object, seen);
-    let (grade, rank) = state.order();
-    let email = email(kind, object);
-    let fact = Fact {
-        snapshot: Snapshot { grade, at: seen.at, step: seen.step(), rank, event: seen.event.to_owned() },
-        succeeded_at: succeeded_at(&state, object, seen),
-        failed_at: failed_at(&state, seen),
-        donor_as_of: email.is_some().then_some(seen.at),
-        state,
-    };
-    Some(News { object: Object { id, kind, links: links(kind, object), donor_id: None, fact }, email })
-}
-
-fn state(kind: ObjectKind, object: &Value, seen: Seen<'_>) -> State {
-    let text = |name: &str| object[name].as_str().unwrap_or_default().to_owned();
-    let number = |name: &str| object[name].as_i64().unwrap_or(0);
-    let currency = || text("currency").to_ascii_uppercase();
-    match kind {
-        ObjectKind::Session => State::Session {
-            status: text("status"),
-            payment_status: text("payment_status"),
-            amount_minor: number("amount_total"),
-            currency: currency(),
-        },
-        ObjectKind::PaymentIntent => State::PaymentIntent {
-            status: text("status"),
-            amount_minor: number("amount"),
-            received_minor: number("amount_received"),
-            currency: currency(),
-        },
-        ObjectKind::Charge => State::Charge {
-            status: text("status"),
-            amount_minor: object["amount_captured"].as_i64().filter(|n| *n > 0).unwrap_or_else(|| number("amount")),
-            currency: currency(),
-            balance_transaction: reference(&object["balance_transaction"]),
-        },
-        ObjectKind::Invoice => State::Invoice {
-            status: text("status"),
-            due_minor: number("amount_due"),
-            paid_minor: number("amount_paid"),
-            currency: currency(),
-        },
-        ObjectKind::InvoicePayment => State::InvoicePayment { status: text("status") },
-        ObjectKind::Subscription => subscription(object),
-        ObjectKind::Customer => {
-            State::Customer { deleted: seen.kind == "customer.deleted" || object["deleted"].as_bool().unwrap_or(false) }
-        }
-    }
-}
-
-fn subscription(object: &Value) -> State {
-    let item = object.pointer("/items/data/0").unwrap_or(&Value::Null);
-    State::Subscription {
-        status: object["status"].as_str().unwrap_or_default().to_owned(),
-        paused: object["pause_collection"].is_object(),
-        cancel_at_period_end: object["cancel_at_period_end"].as_bool().unwrap_or(false),
-        cancel_at: object["cancel_at"].as_i64(),
-        period_end: item["current_period_end"].as_i64(),
-        amount_minor: item.pointer("/price/unit_amount").and_then(Value::as_i64),
-        interval: item.pointer("/price/recurring/interval").and_then(Value::as_str).map(str::to_owned),
-    }
-}
-
-fn succeeded_at(state: &State, object: &Value, seen: Seen<'_>) -> Option<i64> {
-    match state {
-        State::Session { status, payment_status, .. } => {
-            (status == "complete" && payment_status == "paid").then_some(seen.at)
-        }
-        State::PaymentIntent { status, .. } | State::Charge { status, .. } => {
-            (status == "succeeded").then_some(seen.at)
-        }
-        State::Invoice { status, .. } if status == "paid" => {
-            object.pointer("/status_transitions/paid_at").and_then(Value::as_i64).or(Some(seen.at))
-        }
-        _ => None,
-    }
-}
-
-fn failed_at(state: &State, seen: Seen<'_>) -> Option<i64> {
-    let failed = match state {
-        State::Session { .. } => seen.kind == "checkout.session.async_payment_failed",
-        State::PaymentIntent { .. } => seen.kind == "payment_intent.payment_failed",
-        State::Charge { status, .. } => status == "failed",
-        State::Invoice { .. } => seen.kind == "invoice.payment_failed",
-        _ => false,
-    };
-    failed.then_some(seen.at)
-}
-
-fn links(kind: ObjectKind, object: &Value) -> Links {
-    let pledge_in = |metadata: Option<&Value>| metadata.and_then(|m| m[PLEDGE_KEY].as_str()).map(str::to_owned);
-    let own = pledge_in(object.get("metadata"));
-    let details = object.pointer("/parent/subscription_details");
-    let customer = reference(&object["customer"]);
-    match kind {
-        ObjectKind::Session => Links {
-            pledge: own.or_else(|| {
-                object["client_reference_id"].as_str().filter(|id| id.starts_with("plg_")).map(str::to_owned)
-            }),
-            payment_intent: reference(&object["payment_intent"]),
-            invoice: reference(&object["invoice"]),
-            subscription: reference(&object["subscription"]),
-            customer,
-        },
-        ObjectKind::Invoice => Links {
-            pledge: pledge_in(details.and_then(|details| details.get("metadata"))),
-            subscription: details.and_then(|details| reference(&details["subscription"])),
-            customer,
-            ..Links::default()
-        },
-        ObjectKind::InvoicePayment => Links {
-            payment_intent: reference(&object["payment"]["payment_intent"]),
-            invoice: reference(&object["invoice"]),
-            ..Links::default()
-        },
-        ObjectKind::Charge => {
-            Links { pledge: own, payment_intent: reference(&object["payment_intent"]), customer, ..Links::default() }
-        }
-        ObjectKind::PaymentIntent | ObjectKind::Subscription => Links { pledge: own, customer, ..Links::default() },
-        ObjectKind::Customer => Links::default(),
-    }
-}
-
-/// An id, or the id of the object that stands in its place.
-fn reference(value: &Value) -> Option<String> {
-    value
-        .as_str()
-        .or_else(|| value["id"].as_str())
-        .filter(|id| id.len() <= MAX_WORD && id.is_ascii())
-        .map(str::to_owned)
-}
-
-fn email(kind: ObjectKind, object: &Value) -> Option<String> {
-    let address = match kind {
-        ObjectKind::Session => object.pointer("/customer_details/email"),
-        ObjectKind::Customer => object.get("email"),
-        _ => None,
-    };
-    address.and_then(Value::as_str).map(str::trim).filter(|a| a.contains('@') && a.len() <= 320).map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -296,7 +138,7 @@ mod tests {
             };
             assert_eq!(news.object.links.customer.as_deref(), Some("cus_1"));
             assert_eq!(news.object.links.pledge.as_deref(), Some("plg_1"));
-            assert_eq!(news.object.fact.succeeded_at, Some(7));
+            assert_eq!(news.object.fact.evidence.succeeded_at, Some(7));
         }
     }
 

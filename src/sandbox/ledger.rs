@@ -21,6 +21,8 @@ pub enum Flow {
 pub struct Entry {
     /// Unix seconds.
     pub at: i64,
+    /// Of a refund that failed: when it had been made. Unix seconds.
+    pub undone_at: Option<i64>,
     pub flow: Flow,
     /// Lower case, as Stripe writes it.
     pub currency: String,
@@ -50,12 +52,15 @@ pub struct Ledger {
 }
 
 impl Ledger {
-    /// Totals by currency and day (20261123) in a time zone.
+    /// Totals by currency and day (20261123) in a time zone. A refund that failed was none on the day it was made; a
+    /// dispute gives back on the day it was won.
     #[must_use]
     pub fn daily(&self, zone: &jiff::tz::TimeZone) -> BTreeMap<(String, i64), Totals> {
         let mut days: BTreeMap<(String, i64), Totals> = BTreeMap::new();
         for entry in &self.entries {
-            days.entry((entry.currency.clone(), day(entry.at, zone))).or_default().add(entry);
+            days.entry((entry.currency.clone(), day(entry.undone_at.unwrap_or(entry.at), zone)))
+                .or_default()
+                .add(entry);
         }
         days
     }

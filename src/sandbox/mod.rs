@@ -357,6 +357,19 @@ impl Sandbox {
         state.pause_subscription(id);
     }
 
+    /// The newsroom gives a charge back from the dashboard, all that is left of it or a part; answers the refund's id.
+    ///
+    /// # Errors
+    /// When there is no such charge, or less is left of it.
+    pub fn refund(&self, charge_id: &str, amount_minor: Option<i64>) -> Result<String, SandboxError> {
+        let mut state = self.lock();
+        state.run_due();
+        let amount = amount_minor.map(|amount| format!("&amount={amount}")).unwrap_or_default();
+        let refund = form::parse(&format!("charge={charge_id}{amount}")).and_then(|form| state.create_refund(&form));
+        let refund = refund.map_err(|_| SandboxError::NoSuchObject(charge_id.to_owned()))?;
+        Ok(state::text(&refund, "id").to_owned())
+    }
+
     /// A bank disputes a charge (reason as Stripe's, such as `fraudulent`); answers the dispute's id.
     ///
     /// # Errors

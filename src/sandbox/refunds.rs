@@ -123,7 +123,8 @@ impl State {
         self.emit_previous("refund.updated", id, previous);
         self.emit("refund.failed", id);
         self.tell_refunded(&charge, -amount, "charge.updated");
-        self.book(Flow::RefundFailed, amount, 0, &charge);
+        let made_at = self.int(id, "created");
+        self.book_undoing(Some(made_at), Flow::RefundFailed, amount, 0, &charge);
         Ok(())
     }
 }

@@ -248,11 +248,23 @@ impl State {
 
     /// Books money that moved.
     pub fn book(&mut self, flow: Flow, amount_minor: i64, fee_minor: i64, charge: &str) {
+        self.book_undoing(None, flow, amount_minor, fee_minor, charge);
+    }
+
+    /// Books money that came back because what was done at `undone_at` did not last.
+    pub fn book_undoing(
+        &mut self,
+        undone_at: Option<i64>,
+        flow: Flow,
+        amount_minor: i64,
+        fee_minor: i64,
+        charge: &str,
+    ) {
         let currency = self.text(charge, "currency");
         let intent = self.text(charge, "payment_intent");
         let interval = self.intents.get(&intent).and_then(|intent| intent.interval.clone());
-        let entry = Entry { at: self.at, flow, currency, amount_minor, fee_minor, interval, charge: charge.to_owned() };
-        self.ledger.push(entry);
+        let charge = charge.to_owned();
+        self.ledger.push(Entry { at: self.at, undone_at, flow, currency, amount_minor, fee_minor, interval, charge });
     }
 }
 

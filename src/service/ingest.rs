@@ -11,7 +11,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
-use crate::domain::event::{Envelope, EventState, HANDLED};
+use crate::domain::event::{Envelope, EventState, is_handled};
 use crate::store::{BATCH, NewEvent, Store, StoreError};
 use crate::vault::{Place, Sealer};
 
@@ -107,7 +107,7 @@ impl Writer {
         let received_at = self.clock.now();
         let sealed = |waiting: &Waiting| {
             let place = Place { table: "stripe_events", column: "body", id: &waiting.envelope.id };
-            let handled = HANDLED.contains(&waiting.envelope.kind.as_str());
+            let handled = is_handled(&waiting.envelope.kind);
             Ok(NewEvent {
                 envelope: waiting.envelope.clone(),
                 body: key.seal(place, &waiting.body)?,

@@ -16,7 +16,8 @@ use crate::vault::{IndexKey, Place, Sealer, VaultError};
 /// What an event of the batch came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Outcome {
-    Said(Box<News>),
+    /// What it says, and what Stripe answered when it was asked because of it.
+    Said(Vec<News>),
     Nothing(&'static str),
 }
 
@@ -38,6 +39,31 @@ pub enum ReconcileError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Vault(#[from] VaultError),
+    /// Snapshots of these objects were made within one second, and only Stripe can say which is the newest.
+    #[error("snapshots of one second contradict each other")]
+    Unsettled(Vec<String>),
+    /// `mainstay rebuild --time-zone` was run since this process started: its days would be of another zone.
+    #[error("the time zone of this database has changed; this process must be restarted with the new one")]
+    OtherZone,
+}
+
+impl ReconcileError {
+    /// Whether the events are not to blame and the same may work later.
+    pub fn is_outage(&self) -> bool {
+        match self {
+            Self::Store(error) => error.is_outage(),
+            Self::OtherZone => true,
+            Self::Vault(_) | Self::Unsettled(_) => false,
+        }
+    }
+
+    /// What may be written down about it: never a value of a row.
+    pub fn code(&self) -> String {
+        match self {
+            Self::Store(error) => error.code(),
+            other => other.to_string(),
+        }
+    }
 }
 
 impl Reconciler {
@@ -48,22 +74,32 @@ impl Reconciler {
         let mut applied: Vec<&str> = Vec::new();
         let mut ignored: HashMap<&'static str, Vec<&str>> = HashMap::new();
         let mut tx = self.store.begin().await?;
-        tx.take_turn().await?;
+        if !tx.take_turn().await?.is_none_or(|zone| Some(zone.as_str()) == self.zone.iana_name()) {
+            return Err(ReconcileError::OtherZone);
+        }
         let ids = tx.upsert_donors(&donors.values().cloned().collect::<Vec<_>>(), now).await?;
         let mut news = Vec::with_capacity(events.len());
         for (event, outcome) in events {
             match outcome {
                 Outcome::Said(said) => {
-                    let mut object = said.object.clone();
-                    let donor = said.email.as_ref().and_then(|email| donors.get(email));
-                    object.donor_id = donor.and_then(|donor| ids.get(&donor.email_index).cloned());
-                    news.push(object);
+                    for said in said {
+                        let mut object = said.object.clone();
+                        let donor = said.email.as_ref().and_then(|email| donors.get(email));
+                        object.donor_id = donor.and_then(|donor| ids.get(&donor.email_index).cloned());
+                        news.push(object);
+                    }
                     applied.push(event);
                 }
                 Outcome::Nothing(why) => ignored.entry(why).or_default().push(event),
             }
         }
-        let changes = tx.load_books(news).await?.settle(&self.zone, now);
+        let books = tx.load_books(news).await?;
+        let unsettled = books.unsettled();
+        if !unsettled.is_empty() {
+            tx.rollback().await?;
+            return Err(ReconcileError::Unsettled(unsettled));
+        }
+        let changes = books.settle(&self.zone, now);
         tx.write_changes(&changes, &self.random).await?;
         tx.settle_events(&applied, token, EventState::Applied, None, now).await?;
         for (why, events) in ignored {
@@ -72,6 +108,9 @@ impl Reconciler {
         crate::crash::passing("apply before commit");
         tx.commit().await?;
         crate::crash::passing("apply after commit");
+        for pledge in &changes.paid_after_end {
+            tracing::error!(pledge, "money came for a pledge that had ended; somebody has to look at it");
+        }
         Ok(())
     }
 
@@ -81,15 +120,19 @@ impl Reconciler {
         let mut key = None;
         for (_, outcome) in events {
             let Outcome::Said(news) = outcome else { continue };
-            let Some(email) = news.email.as_ref().filter(|email| !donors.contains_key(*email)) else { continue };
-            if key.is_none() {
-                key = Some(self.sealer.data_key()?);
+            for email in news.iter().filter_map(|news| news.email.as_ref()) {
+                if donors.contains_key(email) {
+                    continue;
+                }
+                let key = match &mut key {
+                    Some(key) => key,
+                    none => none.insert(self.sealer.data_key()?),
+                };
+                let id = DonorId::new(&self.random);
+                let place = Place { table: "donors", column: "email_sealed", id: id.as_str() };
+                let email_sealed = key.seal(place, email.as_bytes())?;
+                donors.insert(email.clone(), NewDonor { email_index: self.index.of("donor", email), email_sealed, id });
             }
-            let Some(key) = &key else { continue };
-            let id = DonorId::new(&self.random);
-            let place = Place { table: "donors", column: "email_sealed", id: id.as_str() };
-            let email_sealed = key.seal(place, email.as_bytes())?;
-            donors.insert(email.clone(), NewDonor { email_index: self.index.of("donor", email), email_sealed, id });
         }
         Ok(donors)
     }

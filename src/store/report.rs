@@ -23,7 +23,7 @@ impl DayRow {
         let corrupt = |what| StoreError::Corrupt { what };
         Ok(DayRevenue {
             day: date(self.day).ok_or(corrupt("revenue_daily.day"))?,
-            currency: Currency::parse(&self.currency).map_err(|_| corrupt("revenue_daily.currency"))?,
+            currency: Currency::recorded(&self.currency).map_err(|_| corrupt("revenue_daily.currency"))?,
             frequency: Frequency::parse(&self.frequency).ok_or(corrupt("revenue_daily.frequency"))?,
             count: self.payments,
             gross_minor: self.gross_minor,

@@ -3,11 +3,16 @@
 //! A batch is applied in one transaction; a batch that fails is redone event by event, so that one bad event is in
 //! nobody's way. What still fails is tried again with growing pauses and then parked, visible and replayable.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::stream::{self, StreamExt as _};
+use tokio::time::Instant;
 
 use super::retention::Retention;
 use crate::clock::{HOUR, MINUTE};
-use crate::domain::event::Reading;
+use crate::domain::event::{News, Reading};
 use crate::gateway::{Gateway, decode};
 use crate::service::reconcile::{Outcome, ReconcileError, Reconciler};
 use crate::store::{BATCH, LeasedEvent, StoreError};
@@ -17,6 +22,22 @@ use crate::vault::{Opener, Place};
 pub const LEASE: i64 = 60;
 /// An event is parked after this many failures.
 pub const MAX_ATTEMPTS: i64 = 10;
+/// How many objects are fetched from Stripe at once.
+const FETCHES_AT_ONCE: usize = 8;
+/// How long all fetches of a batch may take together; well within the lease.
+const FETCH_IN: Duration = Duration::from_secs(30);
+/// Why an event waits although Stripe was asked.
+const UNCLEAR: &str = "two snapshots of one second contradict each other, and Stripe has not said which is the newer";
+
+/// Events held and what each came to.
+type Batch<'e> = Vec<(&'e LeasedEvent, Outcome)>;
+
+/// What reading an event leads to.
+enum Read {
+    Here(Outcome),
+    /// The object of this id has to be fetched.
+    AtStripe(String),
+}
 
 /// Applies events of the inbox.
 #[derive(Clone, Debug)]
@@ -40,17 +61,22 @@ impl EventWorker {
     }
 
     /// Works on one batch of due events and returns how many there were.
-    pub async fn run_once(&self) -> Result<usize, StoreError> {
+    pub async fn run_once(&self) -> Result<usize, ReconcileError> {
         let now = self.reconciler.clock.now();
         let leased = self.reconciler.store.lease_events(&self.token, now, now + LEASE, BATCH).await?;
         let mut readable = Vec::with_capacity(leased.len());
+        let mut to_fetch = Vec::new();
         for event in &leased {
-            match self.read(event).await {
-                Ok(outcome) => readable.push((event, outcome)),
+            match self.read(event) {
+                Ok(Read::Here(outcome)) => readable.push((event, outcome)),
+                Ok(Read::AtStripe(object_id)) => to_fetch.push((event, object_id)),
                 Err(why) => self.failed(event, &why).await?,
             }
         }
+        // Whoever needs nothing from Stripe does not wait for those who do.
         self.apply(readable).await?;
+        let fetched = self.fetch_all(to_fetch).await?;
+        self.apply(fetched).await?;
         Ok(leased.len())
     }
 
@@ -59,41 +85,112 @@ impl EventWorker {
         self.reconciler.store.release_events(&self.token).await
     }
 
-    async fn apply(&self, batch: Vec<(&LeasedEvent, Outcome)>) -> Result<(), StoreError> {
-        let outcomes: Vec<(String, Outcome)> =
-            batch.iter().map(|(event, outcome)| (event.envelope.id.clone(), outcome.clone())).collect();
-        if outcomes.is_empty() {
-            return Ok(());
+    /// Applies a batch together; if that fails, one by one.
+    async fn apply(&self, batch: Batch<'_>) -> Result<(), ReconcileError> {
+        let Some((batch, why)) = self.apply_together(batch).await? else { return Ok(()) };
+        if let [(event, _)] = batch.as_slice() {
+            return Ok(self.failed(event, &why).await?);
         }
-        match self.reconciler.apply(&self.token, &outcomes).await {
-            Ok(()) => return Ok(()),
-            Err(ReconcileError::Store(StoreError::LeaseLost)) => {
-                tracing::warn!("the lease on a batch of events was lost; another worker has them");
-                return Ok(());
-            }
-            Err(ReconcileError::Store(error)) if error.is_outage() => return Err(error),
-            Err(error) => {
-                tracing::warn!(reason = describe(&error), "a batch of events failed; redoing them one by one");
-            }
-        }
-        for ((event, _), outcome) in batch.iter().zip(outcomes) {
-            match self.reconciler.apply(&self.token, std::slice::from_ref(&outcome)).await {
-                Ok(()) | Err(ReconcileError::Store(StoreError::LeaseLost)) => {}
-                Err(ReconcileError::Store(error)) if error.is_outage() => return Err(error),
-                Err(error) => self.failed(event, &describe(&error)).await?,
+        tracing::warn!(reason = why, "a batch of events failed; redoing them one by one");
+        for one in batch {
+            if let Some((batch, why)) = self.apply_together(vec![one]).await? {
+                for (event, _) in batch {
+                    self.failed(event, &why).await?;
+                }
             }
         }
         Ok(())
     }
 
-    async fn read(&self, event: &LeasedEvent) -> Result<Outcome, String> {
+    /// Applies a batch in one transaction. What only Stripe can order is asked there first, outside of it. Returns the
+    /// batch and the reason when something of it is at fault.
+    async fn apply_together<'e>(&self, mut batch: Batch<'e>) -> Result<Option<(Batch<'e>, String)>, ReconcileError> {
+        let mut asked = BTreeSet::new();
+        loop {
+            let outcomes: Vec<(String, Outcome)> =
+                batch.iter().map(|(event, outcome)| (event.envelope.id.clone(), outcome.clone())).collect();
+            if outcomes.is_empty() {
+                return Ok(None);
+            }
+            match self.reconciler.apply(&self.token, &outcomes).await {
+                Ok(()) => return Ok(None),
+                Err(ReconcileError::Store(StoreError::LeaseLost)) => {
+                    tracing::warn!("the lease on a batch of events was lost; another worker has them");
+                    return Ok(None);
+                }
+                Err(ReconcileError::Unsettled(objects)) => batch = self.ask(batch, &objects, &mut asked).await?,
+                Err(error) if error.is_outage() => return Err(error),
+                Err(error) => return Ok(Some((batch, error.code()))),
+            }
+        }
+    }
+
+    /// Asks Stripe how these objects are now and adds the answer to the first event about each. Events about an object
+    /// that stays unclear are tried again later, when Stripe's answer is sure to be newer than they are.
+    async fn ask<'e>(
+        &self,
+        mut batch: Batch<'e>,
+        objects: &[String],
+        asked: &mut BTreeSet<String>,
+    ) -> Result<Batch<'e>, StoreError> {
+        for object_id in objects {
+            let Some((event, said)) = batch.iter_mut().find_map(|(event, outcome)| match outcome {
+                Outcome::Said(said) if about(said, object_id) => Some((*event, said)),
+                _ => None,
+            }) else {
+                continue;
+            };
+            let answer = match asked.insert(object_id.clone()) {
+                true => self.fetch(event, object_id).await,
+                false => Err(UNCLEAR.to_owned()),
+            };
+            let why = match answer {
+                Ok(Outcome::Said(answer)) => {
+                    said.extend(answer);
+                    continue;
+                }
+                Ok(Outcome::Nothing(why)) => why.to_owned(),
+                Err(why) => why,
+            };
+            let unclear =
+                |(_, outcome): &(_, Outcome)| matches!(outcome, Outcome::Said(said) if about(said, object_id));
+            let (unclear, rest): (Batch<'e>, Batch<'e>) = batch.into_iter().partition(unclear);
+            for (event, _) in unclear {
+                self.failed(event, &why).await?;
+            }
+            batch = rest;
+        }
+        Ok(batch)
+    }
+
+    fn read(&self, event: &LeasedEvent) -> Result<Read, String> {
         let place = Place { table: "stripe_events", column: "body", id: &event.envelope.id };
         let body = self.opener.open(place, &event.body).map_err(|error| error.to_string())?;
-        match decode::read(&event.envelope, &body) {
-            Reading::Said(news) => Ok(Outcome::Said(news)),
-            Reading::Nothing(why) => Ok(Outcome::Nothing(why)),
-            Reading::Fetch { object_id } => self.fetch(event, &object_id).await,
+        Ok(match decode::read(&event.envelope, &body) {
+            Reading::Said(news) => Read::Here(Outcome::Said(vec![*news])),
+            Reading::Nothing(why) => Read::Here(Outcome::Nothing(why)),
+            Reading::Fetch { object_id } => Read::AtStripe(object_id),
+        })
+    }
+
+    /// Fetches what events of another API version are about, a few at once. What has not come in time is tried again
+    /// later.
+    async fn fetch_all<'e>(&self, events: Vec<(&'e LeasedEvent, String)>) -> Result<Batch<'e>, StoreError> {
+        let by = Instant::now() + FETCH_IN;
+        let fetch = |(event, object_id): (&'e LeasedEvent, String)| async move {
+            let answer = tokio::time::timeout_at(by, self.fetch(event, &object_id)).await;
+            (event, answer.unwrap_or_else(|_| Err("Stripe took too long".to_owned())))
+        };
+        let fetches: Vec<_> = events.into_iter().map(fetch).collect();
+        let answers: Vec<_> = stream::iter(fetches).buffered(FETCHES_AT_ONCE).collect().await;
+        let mut fetched = Vec::with_capacity(answers.len());
+        for (event, answer) in answers {
+            match answer {
+                Ok(outcome) => fetched.push((event, outcome)),
+                Err(why) => self.failed(event, &why).await?,
+            }
         }
+        Ok(fetched)
     }
 
     async fn fetch(&self, event: &LeasedEvent, object_id: &str) -> Result<Outcome, String> {
@@ -103,7 +200,7 @@ impl EventWorker {
         let fetched = self.gateway.fetch(&path).await.map_err(|error| error.to_string())?;
         let at = fetched.at.unwrap_or_else(|| self.reconciler.clock.now());
         Ok(match decode::read_fetched(&fetched.body, at, &event.envelope) {
-            Reading::Said(news) => Outcome::Said(news),
+            Reading::Said(news) => Outcome::Said(vec![*news]),
             Reading::Nothing(why) => Outcome::Nothing(why),
             // An object is read as it is; it never asks to be fetched again.
             Reading::Fetch { .. } => Outcome::Nothing("an object that cannot be read"),
@@ -127,10 +224,6 @@ fn pause(attempts: i64) -> i64 {
     (MINUTE / 6 * 2_i64.pow(doublings)).min(HOUR)
 }
 
-/// What may be written down about a failure.
-fn describe(error: &ReconcileError) -> String {
-    match error {
-        ReconcileError::Store(error) => error.code(),
-        ReconcileError::Vault(error) => error.to_string(),
-    }
+fn about(said: &[News], object_id: &str) -> bool {
+    said.iter().any(|news| news.object.id == object_id)
 }

@@ -16,7 +16,7 @@ pub use events::EventWorker;
 pub use retention::Retention;
 
 use crate::clock::HOUR;
-use crate::store::StoreError;
+use crate::service::reconcile::ReconcileError;
 
 /// How long the worker rests when nothing was due and nobody called.
 const REST: Duration = Duration::from_millis(500);
@@ -62,7 +62,7 @@ pub async fn run_events(worker: EventWorker, arrived: Arc<Notify>, stop: Cancell
 }
 
 /// Works on one batch. What a failure left leased to this worker is given back first, rather than waited for.
-async fn work(worker: &EventWorker, interrupted: &mut bool) -> Result<usize, StoreError> {
+async fn work(worker: &EventWorker, interrupted: &mut bool) -> Result<usize, ReconcileError> {
     if *interrupted {
         worker.release().await?;
     }

@@ -39,12 +39,14 @@ impl TestApp {
     }
 }
 
-/// (currency, day, payments, gross) by our books.
+/// (currency, day, payments, gross, refunds, disputes) by our books.
 async fn ours(database: &Database) -> Vec<String> {
     database
         .rows(
             "SELECT currency || ' ' || CAST(day AS TEXT) || ' ' || CAST(SUM(payments) AS TEXT) || ' ' || \
-             CAST(SUM(gross_minor) AS TEXT) AS line FROM revenue_daily GROUP BY currency, day HAVING SUM(payments) <> 0",
+             CAST(SUM(gross_minor) AS TEXT) || ' ' || CAST(SUM(refunds_minor) AS TEXT) || ' ' || \
+             CAST(SUM(disputes_minor) AS TEXT) AS line FROM revenue_daily GROUP BY currency, day \
+             HAVING SUM(payments) <> 0 OR SUM(refunds_minor) <> 0 OR SUM(disputes_minor) <> 0",
         )
         .await
 }
@@ -54,9 +56,10 @@ fn stripes(app: &TestApp) -> Vec<String> {
     let daily = app.sandbox.ledger().daily(&jiff::tz::TimeZone::UTC);
     let mut lines: Vec<String> = daily
         .into_iter()
-        .filter(|(_, totals)| totals.payments > 0)
-        .map(|((currency, day), totals)| {
-            format!("{} {day} {} {}", currency.to_uppercase(), totals.payments, totals.payments_minor)
+        .filter(|(_, t)| (t.payments, t.refunds_minor, t.disputes_minor) != (0, 0, 0))
+        .map(|((currency, day), t)| {
+            let (gross, refunds, disputes) = (t.payments_minor, t.refunds_minor, t.disputes_minor);
+            format!("{} {day} {} {gross} {refunds} {disputes}", currency.to_uppercase(), t.payments)
         })
         .collect();
     lines.sort();

@@ -77,6 +77,9 @@ async fn stored(database: &Database) -> Vec<u8> {
                 ("SELECT CAST(p AS TEXT) AS line FROM pledges p", false),
                 ("SELECT CAST(o AS TEXT) AS line FROM stripe_objects o", false),
                 ("SELECT CAST(y AS TEXT) AS line FROM payments y", false),
+                ("SELECT CAST(r AS TEXT) AS line FROM refunds r", false),
+                ("SELECT CAST(x AS TEXT) AS line FROM disputes x", false),
+                ("SELECT CAST(v AS TEXT) AS line FROM subscription_versions v", false),
                 ("SELECT CAST(d AS TEXT) AS line FROM donors d", true),
                 ("SELECT CAST(e AS TEXT) AS line FROM stripe_events e", true),
             ] {

@@ -78,6 +78,7 @@ impl Database {
             .rows(
                 "SELECT 'pledge ' || p.id || ' ' || p.status || ' ' || COALESCE(CAST(p.paid_at AS TEXT), '-') || ' ' || \
                  COALESCE(p.stripe_subscription_id, '-') || ' ' || COALESCE(p.stripe_customer_id, '-') || ' ' || \
+                 COALESCE(CAST(p.ended_at AS TEXT), '-') || ' ' || COALESCE(CAST(p.paid_after_end_at AS TEXT), '-') || ' ' || \
                  COALESCE(d.email_index, '-') || ' ' || CASE WHEN p.settled_at IS NULL THEN 'open' ELSE 'settled' END AS line \
                  FROM pledges p LEFT JOIN donors d ON d.id = p.donor_id",
             )
@@ -94,15 +95,41 @@ impl Database {
         books.extend(
             self.rows(
                 "SELECT 'revenue ' || CAST(day AS TEXT) || ' ' || currency || ' ' || frequency || ' ' || campaign || ' ' || \
-                 source || ' ' || CAST(payments AS TEXT) || ' ' || CAST(gross_minor AS TEXT) AS line FROM revenue_daily \
-                 WHERE payments <> 0 OR gross_minor <> 0",
+                 source || ' ' || CAST(payments AS TEXT) || ' ' || CAST(gross_minor AS TEXT) || ' ' || \
+                 CAST(refunds_minor AS TEXT) || ' ' || CAST(disputes_minor AS TEXT) AS line FROM revenue_daily \
+                 WHERE payments <> 0 OR gross_minor <> 0 OR refunds_minor <> 0 OR disputes_minor <> 0",
+            )
+            .await,
+        );
+        books.extend(
+            self.rows(
+                "SELECT 'refund ' || stripe_refund_id || ' ' || stripe_key || ' ' || status || ' ' || \
+                 CAST(amount_minor AS TEXT) || ' ' || CAST(counted_minor AS TEXT) || ' ' || currency || ' ' || \
+                 CAST(created_at AS TEXT) || ' ' || CAST(day AS TEXT) AS line FROM refunds",
+            )
+            .await,
+        );
+        books.extend(
+            self.rows(
+                "SELECT 'dispute ' || stripe_dispute_id || ' ' || stripe_key || ' ' || status || ' ' || \
+                 CAST(amount_minor AS TEXT) || ' ' || CAST(counted_minor AS TEXT) || ' ' || currency || ' ' || \
+                 COALESCE(CAST(withdrawn_day AS TEXT), '-') || ' ' || COALESCE(CAST(reinstated_day AS TEXT), '-') || ' ' || \
+                 COALESCE(CAST(withdrawn_at AS TEXT), '-') || ' ' || COALESCE(CAST(reinstated_at AS TEXT), '-') AS line \
+                 FROM disputes",
+            )
+            .await,
+        );
+        books.extend(
+            self.rows(
+                "SELECT 'version ' || stripe_subscription_id || ' ' || CAST(at AS TEXT) || ' ' || event_id || ' ' || fact \
+                 AS line FROM subscription_versions",
             )
             .await,
         );
         books.extend(
             self.rows(
                 "SELECT 'object ' || o.object_id || ' ' || o.kind || ' ' || COALESCE(o.pledge_id, '-') || ' ' || \
-                 COALESCE(o.payment_intent_id, '-') || ' ' || COALESCE(o.invoice_id, '-') || ' ' || \
+                 COALESCE(o.payment_intent_id, '-') || ' ' || COALESCE(o.charge_id, '-') || ' ' || COALESCE(o.invoice_id, '-') || ' ' || \
                  COALESCE(o.subscription_id, '-') || ' ' || COALESCE(o.customer_id, '-') || ' ' || \
                  COALESCE(d.email_index, '-') || ' ' || o.fact AS line \
                  FROM stripe_objects o LEFT JOIN donors d ON d.id = o.donor_id",

@@ -3,6 +3,7 @@
 use mainstay::sandbox::Card;
 
 use super::app::{DAY, TestApp};
+use super::reversals;
 
 /// A pledge and the status it must have.
 pub struct Journey {
@@ -63,6 +64,11 @@ pub async fn all(app: &TestApp) -> Vec<Journey> {
     app.pay(&session, Card::Works).await;
     ends("monthly, cancelled at the end of the period", &leaving, "canceled");
 
+    let reversed = reversals::begin(app).await;
+    for (name, pledge, status) in &reversed.pledges {
+        ends(name, pledge, status);
+    }
+
     let (gone, session) = app.pledge("monthly", 1300, "USD").await;
     app.pay(&session, Card::Works).await;
     ends("monthly, deleted at once", &gone, "canceled");
@@ -71,8 +77,10 @@ pub async fn all(app: &TestApp) -> Vec<Journey> {
     let shaky = subscription_of(app, &shaky);
     app.sandbox.cancel_subscription(&subscription_of(app, &leaving), true);
     app.sandbox.cancel_subscription(&subscription_of(app, &gone), false);
-    app.advance_days(20).await;
+    reversed.first_week(app).await;
+    app.advance_days(13).await;
     app.sandbox.set_card(&shaky, Card::Declined);
+    reversed.later(app);
     app.advance_days(11).await;
     app.sandbox.set_card(&shaky, Card::Works);
     app.advance_days(75).await;

@@ -9,6 +9,7 @@ pub mod database;
 pub mod journeys;
 pub mod postgres;
 pub mod process;
+pub mod reversals;
 pub mod story;
 pub mod supervisor;
 

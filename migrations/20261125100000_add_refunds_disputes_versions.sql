@@ -1,0 +1,43 @@
+-- Money that goes back, and how subscriptions changed over time. What Stripe said is in stripe_objects; these rows are
+-- derived from it, as payments are, and the daily revenue is their sum.
+
+ALTER TABLE stripe_objects ADD COLUMN charge_id TEXT; -- ch_… it names
+CREATE INDEX stripe_objects_by_charge ON stripe_objects (charge_id) WHERE charge_id IS NOT NULL;
+
+ALTER TABLE pledges ADD COLUMN ended_at BIGINT; -- when Stripe says it was canceled, null while it was not
+ALTER TABLE pledges ADD COLUMN paid_after_end_at BIGINT; -- when money last came after that: somebody has to look
+CREATE INDEX pledges_paid_after_end ON pledges (paid_after_end_at) WHERE paid_after_end_at IS NOT NULL;
+
+CREATE TABLE refunds (
+    stripe_refund_id TEXT NOT NULL PRIMARY KEY, -- re_…; ch_… for what a charge says was refunded by refunds not known yet
+    stripe_key TEXT NOT NULL,                   -- the payment it gives back: in_… or pi_…
+    status TEXT NOT NULL,                       -- pending | requires_action | succeeded | failed | canceled
+    amount_minor BIGINT NOT NULL,               -- what was to be given back
+    counted_minor BIGINT NOT NULL,              -- what counts in reports: 0 if it failed, at most what is left of the payment
+    currency TEXT NOT NULL,                     -- ISO 4217, upper case
+    created_at BIGINT NOT NULL,                 -- when it was made at Stripe
+    day BIGINT NOT NULL                         -- that day in the newsroom's time zone, as 20261123
+);
+CREATE INDEX refunds_by_payment ON refunds (stripe_key);
+
+CREATE TABLE disputes (
+    stripe_dispute_id TEXT NOT NULL PRIMARY KEY, -- du_…
+    stripe_key TEXT NOT NULL,                    -- the payment it is about: in_… or pi_…
+    status TEXT NOT NULL,                        -- Stripe's word: needs_response | under_review | won | lost | warning_…
+    amount_minor BIGINT NOT NULL,                -- what is disputed
+    counted_minor BIGINT NOT NULL,               -- what counts in reports: 0 until the payment has succeeded
+    currency TEXT NOT NULL,                      -- ISO 4217, upper case
+    withdrawn_at BIGINT,                         -- when Stripe took the money, null while it has not
+    withdrawn_day BIGINT,                        -- that day in the newsroom's time zone, as 20261123
+    reinstated_at BIGINT,                        -- when Stripe gave the money back, null while it has not
+    reinstated_day BIGINT                        -- that day in the newsroom's time zone, as 20261123
+);
+CREATE INDEX disputes_by_payment ON disputes (stripe_key);
+
+CREATE TABLE subscription_versions (
+    stripe_subscription_id TEXT NOT NULL, -- sub_…
+    at BIGINT NOT NULL,                   -- Stripe's time of the version
+    event_id TEXT NOT NULL,               -- the event that showed it
+    fact TEXT NOT NULL,                   -- JSON: status, amount, interval, pause and cancel intent, as in stripe_objects
+    PRIMARY KEY (stripe_subscription_id, at, event_id)
+);
