@@ -3,8 +3,10 @@
 
 mod demo;
 mod demo_once;
+mod events;
 mod init;
 mod migrate;
+mod rebuild;
 mod report;
 mod sandbox;
 mod serve;
@@ -16,8 +18,8 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 
 use crate::app::AppError;
-use crate::config::{ConfigError, Flags, Sources};
-use crate::store::StoreError;
+use crate::config::{ConfigError, DatabaseUrl, Flags, Sources};
+use crate::store::{Store, StoreError};
 use crate::telemetry::TelemetryError;
 
 const EXIT_CODES: &str = "\
@@ -57,6 +59,11 @@ enum Command {
     /// Print what came in.
     #[command(subcommand)]
     Report(report::Report),
+    /// Look at what Stripe sent, and let what could not be applied be tried again.
+    #[command(subcommand)]
+    Events(events::Events),
+    /// Recompute statuses and sums from what Stripe said, and tell what differed.
+    Rebuild(rebuild::Rebuild),
 }
 
 /// Why a command ended badly.
@@ -112,6 +119,8 @@ fn dispatch(command: Command) -> Result<(), CliError> {
         Command::Demo(demo) => block_on(demo.run()),
         Command::Sandbox(stand) => block_on(stand.run()),
         Command::Report(report) => block_on(report.run()),
+        Command::Events(events) => block_on(events.run()),
+        Command::Rebuild(rebuild) => block_on(rebuild.run()),
     }
 }
 
@@ -125,6 +134,16 @@ fn block_on(work: impl Future<Output = Result<(), CliError>>) -> Result<(), CliE
 /// Where settings come from in the working directory.
 fn sources(flags: Flags) -> Result<Sources, ConfigError> {
     Sources::of_process(flags, Path::new(""))
+}
+
+/// Opens a database that must be there already, as it is.
+async fn open_existing(database: &DatabaseUrl) -> Result<Store, CliError> {
+    if database.sqlite_path().is_some_and(|path| !path.exists()) {
+        return Err(CliError::Failed(format!(
+            "{database} does not exist. Run this where the server runs, or give the database by --database-url."
+        )));
+    }
+    Ok(Store::open(database.expose()).await?)
 }
 
 /// Prints one result.

@@ -5,7 +5,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde::Serialize;
 
-use super::{CliError, print, sources};
+use super::{CliError, open_existing, print, sources};
 use crate::clock::Clock;
 use crate::config::{BasicFlags, Basics};
 use crate::domain::report::{By, RevenueRow, group};
@@ -76,13 +76,7 @@ impl Report {
         }
         let basics = Basics::load(sources(asked.settings.into())?)?;
         crate::telemetry::start(&basics.log)?;
-        if basics.database_url.sqlite_path().is_some_and(|path| !path.exists()) {
-            return Err(CliError::Failed(format!(
-                "{} does not exist. Run this where the server runs, or give the database by --database-url.",
-                basics.database_url
-            )));
-        }
-        let store = Store::open(basics.database_url.expose()).await?;
+        let store = open_existing(&basics.database_url).await?;
         let report = revenue(&store, basics.time_zone.name(), asked.from, asked.to, asked.by).await;
         store.close().await;
         let report = report?;

@@ -55,6 +55,11 @@ pub struct BasicFlags(Flags);
 impl BasicFlags {
     const NAMES: [&'static str; 4] = ["DATABASE_URL", "TIME_ZONE", "LOG", "LOG_FORMAT"];
 
+    /// Whether this setting is given by its flag.
+    pub fn gives(&self, name: &str) -> bool {
+        self.0.0.contains_key(name)
+    }
+
     fn settings() -> impl Iterator<Item = &'static Setting> {
         SETTINGS.iter().filter(|setting| Self::NAMES.contains(&setting.name))
     }

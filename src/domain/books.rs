@@ -3,6 +3,7 @@
 //! [`Books`] is loaded with all facts that some news touches, takes the news in, and says which rows are now different.
 //! Everything it derives is a pure function of the facts, so repeating or reordering news changes nothing.
 
+mod differences;
 mod payments;
 mod rows;
 mod statuses;
@@ -11,7 +12,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use jiff::tz::TimeZone;
 
-use super::facts::{Object, ObjectKind, State, earliest};
+use super::facts::{Fact, Object, ObjectKind, State, earliest};
+pub use differences::{Difference, Stored};
 use rows::{Account, Revenue};
 pub use rows::{Changes, Dispute, Payment, PaymentStatus, PledgeEntry, Refund, RevenueChange, RevenueKey};
 
@@ -107,6 +109,17 @@ impl Books {
         }
     }
 
+    /// Puts another fact in place of a stored one, where they differ.
+    pub fn correct(&mut self, id: &str, fact: Fact) {
+        let place = self.places.get(id).copied();
+        if let Some((place, known)) = place.and_then(|place| Some((place, self.objects.get_mut(place)?)))
+            && known.fact != fact
+        {
+            known.fact = fact;
+            self.changed.insert(place);
+        }
+    }
+
     /// The changed objects of which only Stripe can say which snapshot is the newest.
     pub fn unsettled(&self) -> Vec<String> {
         let changed = self.changed.iter().filter_map(|place| self.objects.get(*place));
@@ -177,6 +190,11 @@ impl Books {
             matches!(object.kind, ObjectKind::Refund | ObjectKind::Dispute) || object.fact.evidence.refunded_minor > 0
         };
         if self.objects.iter().any(reverses) { self.payment_keys() } else { Vec::new() }
+    }
+
+    pub fn subscriptions(&self) -> Vec<String> {
+        let own = self.objects.iter().filter(|object| object.kind == ObjectKind::Subscription);
+        own.map(|object| object.id.clone()).collect()
     }
 
     /// The pledges that are known to have ended.

@@ -32,7 +32,7 @@ impl Currency {
         Iso::from_code(&upper).map(|_| Self(bytes)).ok_or(UnknownCurrency)
     }
 
-    /// Reads a code that Stripe wrote: three letters that we may not know yet, or that stand for no currency (XXX).
+    /// Reads a code that Stripe wrote: three letters, which may be none that we know.
     pub fn recorded(code: &str) -> Result<Self, UnknownCurrency> {
         let bytes: [u8; 3] = code.as_bytes().try_into().map_err(|_| UnknownCurrency)?;
         if bytes.iter().all(u8::is_ascii_uppercase) { Ok(Self(bytes)) } else { Err(UnknownCurrency) }

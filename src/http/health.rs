@@ -26,7 +26,9 @@ pub async fn readyz(State(ops): State<Ops>) -> Result<&'static str, ApiError> {
 
 /// Figures for Prometheus
 #[utoipa::path(get, path = "/metrics", tag = "operations", responses((status = 200, content_type = "text/plain",
-    description = "`mainstay_events{state=…}` counts the inbox; `received` at 0 means caught up")))]
+    description = "`mainstay_events{state=…}` counts the inbox; `received` at 0 means caught up. \
+    `mainstay_oldest_received_event_age_seconds` is how long the oldest event that is neither applied, ignored nor \
+    parked has waited. `mainstay_pledges_paid_after_end` counts pledges that brought money after they ended")))]
 pub async fn metrics(State(ops): State<Ops>) -> Result<Response, ApiError> {
     for (state, count) in ops.store.count_events().await? {
         // Exact up to 2^53 events.
@@ -36,6 +38,9 @@ pub async fn metrics(State(ops): State<Ops>) -> Result<Response, ApiError> {
     let oldest = ops.store.oldest_received_at().await?.map_or(0, |at| (ops.clock.now() - at).max(0));
     #[expect(clippy::cast_precision_loss, reason = "a gauge is a float by its format")]
     metrics::gauge!("mainstay_oldest_received_event_age_seconds").set(oldest as f64);
+    let after_end = ops.store.count_paid_after_end().await?;
+    #[expect(clippy::cast_precision_loss, reason = "a gauge is a float by its format")]
+    metrics::gauge!("mainstay_pledges_paid_after_end").set(after_end as f64);
     let text = ops.metrics.render();
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
 }

@@ -3,7 +3,10 @@
 //! Whoever reconciles first takes the one turn there is ([`Tx::take_turn`]), so that on PostgreSQL as on SQLite nobody
 //! derives a status from facts that another is just changing.
 
+#[macro_use]
+mod columns;
 mod reach;
+mod rebuild;
 mod rows;
 mod write;
 
@@ -11,14 +14,8 @@ use super::{StoreError, Tx};
 use crate::domain::books::Books;
 use crate::domain::facts::Object;
 use reach::{MAX_HOPS, Reach};
+pub use rebuild::RevenueLines;
 use rows::{DisputeRow, ObjectRow, PaymentRow, PledgeRow, RefundRow};
-
-macro_rules! object_columns {
-    () => {
-        "SELECT object_id, kind, pledge_id, payment_intent_id, charge_id, invoice_id, subscription_id, customer_id, \
-         donor_id, fact FROM stripe_objects WHERE "
-    };
-}
 
 impl Tx {
     /// Waits until no other process reconciles, and keeps them waiting until this transaction ends. Returns the time zone
@@ -36,15 +33,7 @@ impl Tx {
         for object in &news {
             reach.follow(object);
         }
-        for _ in 0..MAX_HOPS {
-            if reach.done() {
-                break;
-            }
-            for object in self.objects_reached(&mut reach).await? {
-                reach.follow(&object);
-                books.load_object(object);
-            }
-        }
+        self.load_reached(&mut books, reach).await?;
         for object in news {
             books.hear(object);
         }
@@ -56,18 +45,12 @@ impl Tx {
 
     /// The payments the books are about, and what went back of them.
     async fn load_accounts(&mut self, books: &mut Books) -> Result<(), StoreError> {
-        macro_rules! payments {
-            ($where:literal) => {
-                concat!(
-                    "SELECT stripe_key, pledge_id, status, amount_minor, currency, succeeded_at, day, stripe_charge_id, \
-                     stripe_balance_transaction_id FROM payments WHERE ",
-                    $where
-                )
-            };
-        }
-        let mut rows: Vec<PaymentRow> = self.list(payments!("stripe_key IN ({?})"), &books.payment_keys()).await?;
+        let mut rows: Vec<PaymentRow> =
+            self.list(concat!(payment_columns!(), "stripe_key IN ({?})"), &books.payment_keys()).await?;
         // Whether money came after the end is a question to all payments of a pledge.
-        rows.extend(self.list::<PaymentRow>(payments!("pledge_id IN ({?})"), &books.ended_pledges()).await?);
+        rows.extend(
+            self.list::<PaymentRow>(concat!(payment_columns!(), "pledge_id IN ({?})"), &books.ended_pledges()).await?,
+        );
         for row in rows {
             books.load_payment(row.read()?);
         }
@@ -91,6 +74,20 @@ impl Tx {
         Ok(())
     }
 
+    /// Loads what `reach` wants, and what that leads to.
+    async fn load_reached(&mut self, books: &mut Books, mut reach: Reach) -> Result<(), StoreError> {
+        for _ in 0..MAX_HOPS {
+            if reach.done() {
+                break;
+            }
+            for object in self.objects_reached(&mut reach).await? {
+                reach.follow(&object);
+                books.load_object(object);
+            }
+        }
+        Ok(())
+    }
+
     async fn objects_reached(&mut self, reach: &mut Reach) -> Result<Vec<Object>, StoreError> {
         let by_id = concat!(object_columns!(), "object_id IN ({?})");
         let by_payment_intent = concat!(object_columns!(), "payment_intent_id IN ({?})");
@@ -109,17 +106,12 @@ impl Tx {
 
     /// The pledges the books name and those of the customers they know, with what decides the pledges' statuses.
     async fn load_pledges(&mut self, books: &mut Books) -> Result<(), StoreError> {
-        macro_rules! pledges {
-            ($where:literal) => {
-                concat!(
-                    "SELECT id, campaign, source, frequency, status, given_up_at, settled_at, paid_at, ended_at, \
-                     paid_after_end_at, stripe_subscription_id, stripe_customer_id, donor_id FROM pledges WHERE ",
-                    $where
-                )
-            };
-        }
-        let mut rows: Vec<PledgeRow> = self.list(pledges!("id IN ({?})"), &books.pledges_named()).await?;
-        rows.extend(self.list::<PledgeRow>(pledges!("stripe_customer_id IN ({?})"), &books.customers()).await?);
+        let mut rows: Vec<PledgeRow> =
+            self.list(concat!(pledge_columns!(), "id IN ({?})"), &books.pledges_named()).await?;
+        rows.extend(
+            self.list::<PledgeRow>(concat!(pledge_columns!(), "stripe_customer_id IN ({?})"), &books.customers())
+                .await?,
+        );
         let mut once = Vec::new();
         let mut recurring = Vec::new();
         for row in rows {

@@ -39,6 +39,25 @@ pub struct EventSummary {
     pub error: Option<String>,
 }
 
+/// All that is known of an event, for people: no body.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct EventDetails {
+    pub id: String,
+    pub kind: String,
+    pub object_id: Option<String>,
+    pub api_version: Option<String>,
+    pub livemode: Option<i64>,
+    pub stripe_created_at: Option<i64>,
+    pub received_at: i64,
+    pub state: String,
+    pub attempts: i64,
+    pub due_at: i64,
+    pub error: Option<String>,
+    pub settled_at: Option<i64>,
+    /// Of the sealed body; none once it is no longer kept.
+    pub body_bytes: Option<i64>,
+}
+
 #[derive(sqlx::FromRow)]
 struct EventRow {
     id: String,
@@ -159,12 +178,12 @@ impl Store {
             .map(|_| ())
     }
 
-    /// Lets parked events be tried again at once: one, or all. Returns how many.
+    /// Lets events be tried again at once: one that is done with or parked, or all that are parked. Returns how many.
     pub async fn replay_events(&self, id: Option<&str>, now: i64) -> Result<u64, StoreError> {
         self.db
             .write(
                 "UPDATE stripe_events SET state = 'received', attempts = 0, due_at = $1, settled_at = NULL, error = NULL \
-                 WHERE state IN ('parked', 'applied') AND body IS NOT NULL AND (id = $2 OR ($3 = 1 AND state = 'parked'))",
+                 WHERE state IN ('parked', 'applied', 'ignored') AND body IS NOT NULL AND (id = $2 OR ($3 = 1 AND state = 'parked'))",
             )
             .bind(now)
             .bind(id.unwrap_or_default())
@@ -191,16 +210,33 @@ impl Store {
         Ok(oldest)
     }
 
-    /// The newest events in `state`, newest first.
-    pub async fn list_events(&self, state: EventState, most: i64) -> Result<Vec<EventSummary>, StoreError> {
+    /// The newest events, newest first: all, or those in one state.
+    pub async fn list_events(&self, state: Option<EventState>, most: i64) -> Result<Vec<EventSummary>, StoreError> {
+        let query = match state {
+            None => self.db.read(
+                "SELECT id, kind, object_id, state, attempts, received_at, error FROM stripe_events \
+                 ORDER BY received_at DESC, id DESC LIMIT $1",
+            ),
+            Some(state) => self
+                .db
+                .read(
+                    "SELECT id, kind, object_id, state, attempts, received_at, error FROM stripe_events WHERE state = $1 \
+                     ORDER BY received_at DESC, id DESC LIMIT $2",
+                )
+                .bind(state.as_str()),
+        };
+        query.bind(most).all().await
+    }
+
+    /// One event with everything but its body.
+    pub async fn event(&self, id: &str) -> Result<Option<EventDetails>, StoreError> {
         self.db
             .read(
-                "SELECT id, kind, object_id, state, attempts, received_at, error FROM stripe_events WHERE state = $1 \
-                 ORDER BY received_at DESC, id DESC LIMIT $2",
+                "SELECT id, kind, object_id, api_version, livemode, stripe_created_at, received_at, state, attempts, due_at, \
+                 error, settled_at, CAST(LENGTH(body) AS BIGINT) AS body_bytes FROM stripe_events WHERE id = $1",
             )
-            .bind(state.as_str())
-            .bind(most)
-            .all()
+            .bind(id)
+            .maybe()
             .await
     }
 }

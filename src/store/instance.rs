@@ -14,7 +14,7 @@ pub enum Fixed {
 }
 
 impl Fixed {
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         match self {
             Self::TimeZone => "time_zone",
             Self::StripeMode => "stripe_mode",

@@ -13,9 +13,10 @@ mod instance;
 mod pledges;
 mod report;
 
+pub use books::RevenueLines;
 pub use db::{BATCH, Bind, Db, Query, Row, StoreError, Tx};
 pub use donors::NewDonor;
-pub use events::{EventSummary, LeasedEvent, NewEvent};
+pub use events::{EventDetails, EventSummary, LeasedEvent, NewEvent};
 pub use idempotency::Claim;
 pub use instance::Fixed;
 pub use pledges::Pledge;

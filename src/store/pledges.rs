@@ -142,6 +142,16 @@ impl Store {
             .map(|_| ())
     }
 
+    /// How many pledges brought money after they had ended.
+    pub async fn count_paid_after_end(&self) -> Result<i64, StoreError> {
+        let (count,) = self
+            .db
+            .read("SELECT COUNT(*) AS n FROM pledges WHERE paid_after_end_at IS NOT NULL")
+            .one::<(i64,)>()
+            .await?;
+        Ok(count)
+    }
+
     /// Records that no checkout session was ever made for a pledge and that none will be.
     pub async fn give_up(&self, id: &PledgeId, now: i64) -> Result<(), StoreError> {
         self.db

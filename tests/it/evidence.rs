@@ -12,14 +12,6 @@ use crate::support::database::BOTH;
 const GROSS: &str =
     "SELECT CAST(SUM(gross_minor) AS TEXT) AS line FROM revenue_daily HAVING SUM(gross_minor) IS NOT NULL";
 
-/// Delivers an event with this object, as Stripe would have sent it at `NOON`.
-async fn tell(app: &TestApp, id: &str, kind: &str, object: Value) {
-    let event = json!({"id": id, "object": "event", "type": kind, "api_version": API_VERSION, "created": NOON,
-        "livemode": false, "data": {"object": object}});
-    assert_eq!(app.deliver(event.to_string().as_bytes()).await, 200);
-    app.caught_up().await;
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn any_one_proof_of_money_counts_at_once_and_the_others_add_nothing() {
     for kind in BOTH {
@@ -66,7 +58,7 @@ async fn every_status_of_stripes_is_shown_as_the_docs_say() {
             let (pledge, _) = app.pledge("monthly", 500, "USD").await;
             let object = json!({"id": format!("sub_{n}"), "object": "subscription", "status": status,
                 "pause_collection": pause, "metadata": {"mainstay_pledge": pledge}});
-            tell(&app, &format!("evt_sub{n}"), "customer.subscription.updated", object).await;
+            app.tell(&format!("evt_sub{n}"), "customer.subscription.updated", NOON, json!({"object": object})).await;
             assert_eq!(app.status(&pledge).await, shown, "{status} on {kind:?}");
         }
         let intents = [
@@ -78,7 +70,7 @@ async fn every_status_of_stripes_is_shown_as_the_docs_say() {
             let (pledge, _) = app.pledge("once", 500, "USD").await;
             let object = json!({"id": format!("pi_{n}"), "object": "payment_intent", "status": status, "amount": 500,
                 "currency": "usd", "metadata": {"mainstay_pledge": pledge}});
-            tell(&app, &format!("evt_pi{n}"), event, object).await;
+            app.tell(&format!("evt_pi{n}"), event, NOON, json!({"object": object})).await;
             assert_eq!(app.status(&pledge).await, shown, "{status} on {kind:?}");
         }
         assert!(app.database.rows(GROSS).await.is_empty(), "none of it is money");
@@ -94,7 +86,7 @@ async fn money_of_another_product_on_the_account_is_in_no_report() {
         for (n, metadata) in [json!({}), json!({"mainstay_pledge": "plg_of_another_server"})].into_iter().enumerate() {
             let object = json!({"id": format!("pi_{n}"), "object": "payment_intent", "status": "succeeded",
                 "amount": 9900, "amount_received": 9900, "currency": "usd", "metadata": metadata});
-            tell(&app, &format!("evt_{n}"), "payment_intent.succeeded", object).await;
+            app.tell(&format!("evt_{n}"), "payment_intent.succeeded", NOON, json!({"object": object})).await;
         }
         assert!(app.database.rows(GROSS).await.is_empty(), "on {kind:?}");
         assert_eq!(app.events().await["applied"], 2, "their facts are kept");

@@ -15,11 +15,17 @@ mod giving;
 #[cfg(test)]
 mod journeys;
 #[cfg(test)]
+mod order;
+#[cfg(test)]
 mod outages;
 #[cfg(test)]
 mod pledges;
 #[cfg(test)]
 mod privacy;
+#[cfg(test)]
+mod rebuild;
+#[cfg(test)]
+mod refunds;
 #[cfg(test)]
 mod retention;
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Every SQL text of the store is prepared on both databases: PostgreSQL finds the type errors that SQLite lets through.
 
+use std::path::{Path, PathBuf};
+
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, SqliteConnection};
 
 use crate::support::database::{Database, Kind};
@@ -46,11 +48,16 @@ fn numbered(sql: &str) -> String {
     text
 }
 
+/// Every file below a folder.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path());
+    entries.flat_map(|path| if path.is_dir() { files(&path) } else { vec![path] }).collect()
+}
+
 #[tokio::test]
 async fn every_statement_is_prepared_on_both_databases() {
     let mut all = Vec::new();
-    for file in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/store")).expect("the store") {
-        let path = file.expect("a file").path();
+    for path in files(concat!(env!("CARGO_MANIFEST_DIR"), "/src/store").as_ref()) {
         let source = std::fs::read_to_string(&path).expect("it is read");
         let product = source.split("#[cfg(test)]").next().unwrap_or_default();
         // A text that ends in WHERE is put together with its condition by a macro; the journeys run those.

@@ -115,7 +115,8 @@ async fn an_event_that_cannot_be_applied_is_parked_and_in_nobodys_way() {
             app.clock.advance(3_600);
             looks.tick().await;
         }
-        let parked = app.store().list_events(mainstay::domain::event::EventState::Parked, 10).await.expect("listed");
+        let parked =
+            app.store().list_events(Some(mainstay::domain::event::EventState::Parked), 10).await.expect("listed");
         assert_eq!(parked.len(), 1, "it is parked after its attempts");
         assert_eq!((parked[0].id.as_str(), parked[0].attempts), ("evt_old", 10));
         assert!(parked[0].error.as_ref().is_some_and(|error| error.contains("refused")), "{parked:?}");

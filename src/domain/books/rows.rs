@@ -17,7 +17,7 @@ words! {
 }
 
 /// What the books need of a pledge, and what they decide about it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct PledgeEntry {
     pub id: String,
     pub campaign: String,
@@ -37,7 +37,7 @@ pub struct PledgeEntry {
 }
 
 /// One attempt to move money: keyed by the invoice for recurring gifts, by the payment intent for one-time ones.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Payment {
     pub stripe_key: String,
     pub pledge_id: String,
@@ -53,7 +53,7 @@ pub struct Payment {
 }
 
 /// Money given back, on the day the refund was made.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Refund {
     /// `re_…`, or the charge's id for what a charge says was refunded by refunds that are not known yet.
     pub stripe_refund_id: String,
@@ -70,7 +70,7 @@ pub struct Refund {
 }
 
 /// Money a donor's bank took back, and perhaps returned.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Dispute {
     pub stripe_dispute_id: String,
     /// The payment's key.
@@ -98,12 +98,25 @@ pub struct RevenueKey {
 }
 
 /// By how much a line of the daily revenue changes.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize)]
 pub struct RevenueChange {
     pub payments: i64,
     pub gross_minor: i64,
     pub refunds_minor: i64,
     pub disputes_minor: i64,
+}
+
+impl RevenueChange {
+    /// What has to be added to `other` to come to this.
+    #[must_use]
+    pub fn less(self, other: Self) -> Self {
+        Self {
+            payments: self.payments.saturating_sub(other.payments),
+            gross_minor: self.gross_minor.saturating_sub(other.gross_minor),
+            refunds_minor: self.refunds_minor.saturating_sub(other.refunds_minor),
+            disputes_minor: self.disputes_minor.saturating_sub(other.disputes_minor),
+        }
+    }
 }
 
 /// The rows that are different now.

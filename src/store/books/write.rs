@@ -24,6 +24,11 @@ impl Tx {
             |query, payment| bind_payment(query, payment, &PaymentId::new(random)),
         )
         .await?;
+        self.add_revenue(&changes.revenue).await
+    }
+
+    /// Adds to lines of the daily revenue.
+    pub async fn add_revenue(&mut self, changes: &[(RevenueKey, RevenueChange)]) -> Result<(), StoreError> {
         self.batch(
             "INSERT INTO revenue_daily (day, currency, frequency, campaign, source, payments, gross_minor, refunds_minor, \
              disputes_minor) VALUES {(?, ?, ?, ?, ?, ?, ?, ?, ?)} \
@@ -32,7 +37,7 @@ impl Tx {
              gross_minor = revenue_daily.gross_minor + excluded.gross_minor, \
              refunds_minor = revenue_daily.refunds_minor + excluded.refunds_minor, \
              disputes_minor = revenue_daily.disputes_minor + excluded.disputes_minor",
-            &changes.revenue,
+            changes,
             bind_revenue,
         )
         .await?;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use mainstay::app::{App, Running};
 use mainstay::clock::Clock;
 use mainstay::config::{Flags, Role, Settings, Sources};
+use mainstay::domain::event::API_VERSION;
 use mainstay::id::Random;
 use mainstay::sandbox::{Card, Delivery, Options, Sandbox};
 use mainstay::vault::NewKeys;
@@ -160,6 +161,54 @@ impl TestApp {
         request.body(body.to_vec()).send().await.expect("an answer").status().as_u16()
     }
 
+    /// Delivers an event of ours to its end: `data` holds the object, and what its fields held before.
+    pub async fn tell(&self, id: &str, kind: &str, created: i64, data: Value) {
+        let event = json!({"id": id, "object": "event", "type": kind, "api_version": API_VERSION, "created": created,
+            "livemode": false, "data": data});
+        assert_eq!(self.deliver(event.to_string().as_bytes()).await, 200);
+        self.caught_up().await;
+    }
+
+    /// Delivers, one by one, what Stripe has to say about these types and in this order, and applies each before the next.
+    pub async fn hear(&self, kinds: &[&str]) {
+        for kind in kinds {
+            for event in self.sandbox.events().iter().filter(|event| event.kind == *kind) {
+                assert_eq!(self.deliver(&event.body).await, 200);
+                self.caught_up().await;
+            }
+        }
+    }
+
+    /// The daily revenue as lines: day, currency, payments, gross, refunds, disputes. Lines of nothing are left out.
+    pub async fn revenue(&self) -> Vec<String> {
+        self.database
+            .rows(
+                "SELECT CAST(day AS TEXT) || ' ' || currency || ' ' || CAST(SUM(payments) AS TEXT) || ' ' || \
+                 CAST(SUM(gross_minor) AS TEXT) || ' ' || CAST(SUM(refunds_minor) AS TEXT) || ' ' || \
+                 CAST(SUM(disputes_minor) AS TEXT) AS line FROM revenue_daily GROUP BY day, currency \
+                 HAVING SUM(payments) <> 0 OR SUM(gross_minor) <> 0 OR SUM(refunds_minor) <> 0 OR SUM(disputes_minor) <> 0",
+            )
+            .await
+    }
+
+    /// A figure of /metrics.
+    pub async fn metric(&self, name: &str) -> String {
+        let (status, body) = self.get("/metrics").await;
+        assert_eq!(status, 200, "{body}");
+        let text = body.as_str().expect("text");
+        let line = text.lines().find_map(|line| line.strip_prefix(name)).expect("the figure is there");
+        line.trim().to_owned()
+    }
+
+    /// How often Stripe was asked something.
+    pub fn reads(&self) -> usize {
+        self.sandbox
+            .requests()
+            .iter()
+            .filter(|request| request.method == "GET" && request.path != "/v1/account")
+            .count()
+    }
+
     /// How many events are in each state.
     pub async fn events(&self) -> BTreeMap<&'static str, i64> {
         self.store().count_events().await.expect("events are counted")
@@ -167,6 +216,12 @@ impl TestApp {
 
     pub fn store(&self) -> &mainstay::store::Store {
         &self.running.as_ref().expect("it runs").store
+    }
+
+    /// Stops the server with whatever is left over, and hands over what it stood on.
+    pub async fn abandon(mut self) -> (Database, Sandbox) {
+        self.running.take().expect("it runs").stop().await;
+        (self.database, self.sandbox)
     }
 
     /// Ends the test: nothing may be left over.

@@ -1,0 +1,102 @@
+//! Recomputing what is derived: payments, refunds, disputes, statuses and the daily revenue, from the facts and the
+//! versions of subscriptions. Raw bodies are never read. The same facts give the same rows, so that on sound books nothing
+//! differs.
+//!
+//! A batch of pledges is one transaction, under the same turn that reconciling takes; a server may run meanwhile.
+
+use jiff::tz::TimeZone;
+
+use super::reconcile::ReconcileError;
+use crate::clock::Clock;
+use crate::domain::books::Difference;
+use crate::id::Random;
+use crate::store::{Store, Tx};
+
+/// What rebuilding needs.
+#[derive(Clone, Debug)]
+pub struct Rebuilder {
+    pub store: Store,
+    pub clock: Clock,
+    pub random: Random,
+    /// In which days are counted; recorded as the database's if it is another.
+    pub zone: TimeZone,
+    /// Whether everything is left as it is.
+    pub dry_run: bool,
+}
+
+impl Rebuilder {
+    /// Recomputes everything and tells of each row that differed. Returns how many pledges there were.
+    pub async fn run(&self, mut tell: impl FnMut(Difference)) -> Result<u64, ReconcileError> {
+        if !self.dry_run {
+            self.change_zone().await?;
+        }
+        let mut pledges = 0;
+        let mut last = String::new();
+        loop {
+            let batch = self.store.pledges_after(&last).await?;
+            let Some(newest) = batch.last().cloned() else { break };
+            last = newest;
+            pledges += batch.len() as u64;
+            self.rebuild(&batch).await?.into_iter().for_each(&mut tell);
+        }
+        self.sum_up().await?.into_iter().for_each(tell);
+        Ok(pledges)
+    }
+
+    /// From here on processes that count their days in another zone reconcile no more.
+    async fn change_zone(&self) -> Result<(), ReconcileError> {
+        let mut tx = self.store.begin().await?;
+        if tx.take_turn().await?.is_some_and(|zone| Some(zone.as_str()) != self.zone.iana_name()) {
+            tx.change_time_zone(self.zone.iana_name().unwrap_or_default()).await?;
+        }
+        Ok(tx.commit().await?)
+    }
+
+    async fn rebuild(&self, pledges: &[String]) -> Result<Vec<Difference>, ReconcileError> {
+        let mut tx = self.begin().await?;
+        let books = tx.load_whole_books(pledges).await?;
+        let stored = books.stored();
+        let changes = books.settle(&self.zone, self.clock.now());
+        let differences = changes.differences(&stored);
+        tx.write_changes(&changes, &self.random).await?;
+        self.end(tx).await?;
+        Ok(differences)
+    }
+
+    /// Holds the daily revenue against the sum of its rows.
+    async fn sum_up(&self) -> Result<Vec<Difference>, ReconcileError> {
+        let mut tx = self.begin().await?;
+        let (kept, summed) = (tx.revenue_kept().await?, tx.revenue_summed().await?);
+        let mut differences = Vec::new();
+        let mut changes = Vec::new();
+        for key in kept.keys().chain(summed.keys().filter(|key| !kept.contains_key(*key))) {
+            let was = kept.get(key).copied().unwrap_or_default();
+            let is = summed.get(key).copied().unwrap_or_default();
+            if let Some(difference) = Difference::of_revenue(key, was, is) {
+                differences.push(difference);
+                changes.push((key.clone(), is.less(was)));
+            }
+        }
+        tx.add_revenue(&changes).await?;
+        self.end(tx).await?;
+        Ok(differences)
+    }
+
+    async fn begin(&self) -> Result<Tx, ReconcileError> {
+        let mut tx = self.store.begin().await?;
+        let zone = tx.take_turn().await?;
+        if !self.dry_run && zone.is_some_and(|zone| Some(zone.as_str()) != self.zone.iana_name()) {
+            return Err(ReconcileError::OtherZone);
+        }
+        Ok(tx)
+    }
+
+    async fn end(&self, tx: Tx) -> Result<(), ReconcileError> {
+        if self.dry_run {
+            tx.rollback().await?
+        } else {
+            tx.commit().await?
+        }
+        Ok(())
+    }
+}
