@@ -41,3 +41,19 @@ CREATE TABLE subscription_versions (
     fact TEXT NOT NULL,                   -- JSON: status, amount, interval, pause and cancel intent, as in stripe_objects
     PRIMARY KEY (stripe_subscription_id, at, event_id)
 );
+
+-- Bodies lie apart, so that what becomes of an event is written without writing its body again.
+CREATE TABLE stripe_event_bodies (
+    event_id TEXT NOT NULL PRIMARY KEY, -- evt_…, or sha256_<hex> of a signed body that is no event
+    body BYTEA NOT NULL                 -- the raw body, sealed; deleted once it is no longer needed
+);
+INSERT INTO stripe_event_bodies (event_id, body) SELECT id, body FROM stripe_events WHERE body IS NOT NULL;
+ALTER TABLE stripe_events DROP COLUMN body;
+
+-- Most objects name few others: what names nothing needs no place in an index.
+DROP INDEX stripe_objects_by_payment_intent;
+DROP INDEX stripe_objects_by_invoice;
+DROP INDEX stripe_objects_by_subscription;
+CREATE INDEX stripe_objects_by_payment_intent ON stripe_objects (payment_intent_id) WHERE payment_intent_id IS NOT NULL;
+CREATE INDEX stripe_objects_by_invoice ON stripe_objects (invoice_id) WHERE invoice_id IS NOT NULL;
+CREATE INDEX stripe_objects_by_subscription ON stripe_objects (subscription_id) WHERE subscription_id IS NOT NULL;

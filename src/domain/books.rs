@@ -31,6 +31,8 @@ pub struct Books {
     pledges: BTreeMap<String, PledgeEntry>,
     accounts: HashMap<String, Account>,
     changed: BTreeSet<usize>,
+    /// Those of the changed that are new or name other objects than before.
+    relinked: BTreeSet<usize>,
     versions: Vec<Object>,
     /// Whether every fact of the pledges is here, so that nothing stored needs to be believed.
     whole: bool,
@@ -99,12 +101,16 @@ impl Books {
         let Some((place, known)) = place.and_then(|place| Some((place, self.objects.get_mut(place)?))) else {
             let place = self.insert(news);
             self.changed.insert(place);
+            self.relinked.insert(place);
             return;
         };
         let before = known.clone();
         known.join(news);
         if *known != before {
             self.changed.insert(place);
+        }
+        if known.links != before.links {
+            self.relinked.insert(place);
             self.index(place);
         }
     }
@@ -146,6 +152,7 @@ impl Books {
                 if let Some(object) = self.objects.get_mut(place) {
                     object.links.pledge = Some(pledge);
                     self.changed.insert(place);
+                    self.relinked.insert(place);
                 }
             }
         }
@@ -228,7 +235,7 @@ impl Books {
         self.settle_pledges(now, &mut changes);
         changes.revenue = revenue.into_changes();
         changes.versions = std::mem::take(&mut self.versions);
-        changes.objects = self.take_changed();
+        self.take_changed(&mut changes);
         changes
     }
 
@@ -288,17 +295,20 @@ impl Books {
     }
 
     /// What is stored of the changed objects: a pledge that is not ours is not kept as a reference.
-    fn take_changed(self) -> Vec<Object> {
-        let changed = self.changed;
-        let objects = self.objects.into_iter().enumerate().filter(|(place, _)| changed.contains(place));
-        let mut objects: Vec<Object> = objects.map(|(_, object)| object).collect();
-        for object in &mut objects {
-            if object.links.pledge.as_ref().is_some_and(|pledge| !self.pledges.contains_key(pledge)) {
-                object.links.pledge = None;
+    fn take_changed(self, changes: &mut Changes) {
+        for (place, mut object) in self.objects.into_iter().enumerate() {
+            if self.relinked.contains(&place) {
+                if object.links.pledge.as_ref().is_some_and(|pledge| !self.pledges.contains_key(pledge)) {
+                    object.links.pledge = None;
+                }
+                changes.objects.push(object);
+            } else if self.changed.contains(&place) {
+                changes.facts.push(object);
             }
         }
-        objects.sort_by(|one, two| one.id.cmp(&two.id));
-        objects
+        // Always in one order, so that processes that change the same rows wait for each other instead of deadlocking.
+        changes.objects.sort_by(|one, two| one.id.cmp(&two.id));
+        changes.facts.sort_by(|one, two| one.id.cmp(&two.id));
     }
 
     fn derive_pledge(&self, pledge: &PledgeEntry, objects: &[&Object], payments: &[&Payment], now: i64) -> PledgeEntry {

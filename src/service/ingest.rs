@@ -1,7 +1,7 @@
 //! Taking events in: sealed, durable, and only then acknowledged.
 //!
-//! One task writes for everybody: it gathers what waits, seals it under one data key and commits it together, so that
-//! many requests share one commit. The queue is bounded; when it is full the caller is told at once. Whoever got `Ok`
+//! One task writes for everybody: it gathers what waits, seals it and commits it together, so that many requests share
+//! one commit. The queue is bounded; when it is full the caller is told at once. Whoever got `Ok`
 //! can rely on the event being on disk.
 
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use crate::clock::Clock;
 use crate::domain::event::{Envelope, EventState, is_handled};
 use crate::store::{BATCH, NewEvent, Store, StoreError};
-use crate::vault::{Place, Sealer};
+use crate::vault::{DataKey, Place, Sealer, VaultError};
 
 /// Events that wait for the writer before callers are refused.
 const QUEUE: usize = 2048;
@@ -26,6 +26,11 @@ pub enum IngestError {
     #[error("the event could not be stored")]
     NotStored,
 }
+
+/// Bodies sealed under one data key, at most; and for how many seconds. What somebody inside a web process can open of the
+/// past is that much; a key per commit would cost more than all else about an event.
+const KEY_SEALS: usize = 1024;
+const KEY_LIVES: i64 = 10;
 
 struct Waiting {
     envelope: Envelope,
@@ -44,7 +49,7 @@ impl Inbox {
     /// notified after each commit that holds work for a worker.
     pub fn start(store: Store, sealer: Sealer, clock: Clock, arrived: Arc<Notify>) -> (Self, JoinHandle<()>) {
         let (queue, waiting) = mpsc::channel(QUEUE);
-        let writer = Writer { store, sealer, clock, arrived };
+        let writer = Writer { store, sealer, clock, arrived, key: None };
         (Self { queue }, tokio::spawn(writer.run(waiting)))
     }
 
@@ -61,17 +66,19 @@ struct Writer {
     sealer: Sealer,
     clock: Clock,
     arrived: Arc<Notify>,
+    /// The data key in use, how many bodies it has sealed, and when it was made.
+    key: Option<(DataKey, usize, i64)>,
 }
 
 impl Writer {
-    async fn run(self, mut waiting: mpsc::Receiver<Waiting>) {
+    async fn run(mut self, mut waiting: mpsc::Receiver<Waiting>) {
         let mut batch = Vec::with_capacity(BATCH);
         while waiting.recv_many(&mut batch, BATCH).await > 0 {
             self.store_batch(std::mem::take(&mut batch)).await;
         }
     }
 
-    async fn store_batch(&self, batch: Vec<Waiting>) {
+    async fn store_batch(&mut self, batch: Vec<Waiting>) {
         let Ok(events) = self.seal(&batch) else {
             tracing::error!("events could not be sealed");
             return answer_all(batch, &Err(IngestError::NotStored));
@@ -102,9 +109,21 @@ impl Writer {
         }
     }
 
-    fn seal(&self, batch: &[Waiting]) -> Result<Vec<NewEvent>, crate::vault::VaultError> {
-        let key = self.sealer.data_key()?;
-        let received_at = self.clock.now();
+    fn seal(&mut self, batch: &[Waiting]) -> Result<Vec<NewEvent>, VaultError> {
+        let now = self.clock.now();
+        let fresh = |(_, sealed, made_at): &(DataKey, usize, i64)| {
+            sealed + batch.len() <= KEY_SEALS && (0..KEY_LIVES).contains(&(now - made_at))
+        };
+        let (key, sealed, made_at) = match self.key.take().filter(fresh) {
+            Some(key) => key,
+            None => (self.sealer.data_key()?, 0, now),
+        };
+        let events = Self::seal_under(&key, batch, now);
+        self.key = Some((key, sealed + batch.len(), made_at));
+        events
+    }
+
+    fn seal_under(key: &DataKey, batch: &[Waiting], received_at: i64) -> Result<Vec<NewEvent>, VaultError> {
         let sealed = |waiting: &Waiting| {
             let place = Place { table: "stripe_events", column: "body", id: &waiting.envelope.id };
             let handled = is_handled(&waiting.envelope.kind);

@@ -45,12 +45,11 @@ impl Tx {
 
     /// The payments the books are about, and what went back of them.
     async fn load_accounts(&mut self, books: &mut Books) -> Result<(), StoreError> {
-        let mut rows: Vec<PaymentRow> =
-            self.list(concat!(payment_columns!(), "stripe_key IN ({?})"), &books.payment_keys()).await?;
         // Whether money came after the end is a question to all payments of a pledge.
-        rows.extend(
-            self.list::<PaymentRow>(concat!(payment_columns!(), "pledge_id IN ({?})"), &books.ended_pledges()).await?,
-        );
+        let about_or_of_ended =
+            concat!(payment_columns!(), "stripe_key IN {?} UNION ", payment_columns!(), "pledge_id IN {?}");
+        let rows: Vec<PaymentRow> =
+            self.keyed(about_or_of_ended).keys(&books.payment_keys()).keys(&books.ended_pledges()).all().await?;
         for row in rows {
             books.load_payment(row.read()?);
         }
@@ -58,7 +57,7 @@ impl Tx {
         let refunds: Vec<RefundRow> = self
             .list(
                 "SELECT stripe_refund_id, stripe_key, status, amount_minor, counted_minor, currency, created_at, day \
-                 FROM refunds WHERE stripe_key IN ({?})",
+                 FROM refunds WHERE stripe_key IN {?}",
                 &reversed,
             )
             .await?;
@@ -66,7 +65,7 @@ impl Tx {
         let disputes: Vec<DisputeRow> = self
             .list(
                 "SELECT stripe_dispute_id, stripe_key, status, amount_minor, counted_minor, currency, withdrawn_at, \
-                 withdrawn_day, reinstated_at, reinstated_day FROM disputes WHERE stripe_key IN ({?})",
+                 withdrawn_day, reinstated_at, reinstated_day FROM disputes WHERE stripe_key IN {?}",
                 &reversed,
             )
             .await?;
@@ -89,29 +88,37 @@ impl Tx {
     }
 
     async fn objects_reached(&mut self, reach: &mut Reach) -> Result<Vec<Object>, StoreError> {
-        let by_id = concat!(object_columns!(), "object_id IN ({?})");
-        let by_payment_intent = concat!(object_columns!(), "payment_intent_id IN ({?})");
-        let by_charge = concat!(object_columns!(), "charge_id IN ({?})");
-        let by_invoice = concat!(object_columns!(), "invoice_id IN ({?})");
         // Of all that names a subscription only its session, and what does not know its pledge yet.
-        let by_subscription =
-            concat!(object_columns!(), "subscription_id IN ({?}) AND (kind = 'checkout_session' OR pledge_id IS NULL)");
-        let mut rows: Vec<ObjectRow> = self.list(by_id, &reach.ids.take()).await?;
-        rows.extend(self.list::<ObjectRow>(by_payment_intent, &reach.payment_intents.take()).await?);
-        rows.extend(self.list::<ObjectRow>(by_charge, &reach.charges.take()).await?);
-        rows.extend(self.list::<ObjectRow>(by_invoice, &reach.invoices.take()).await?);
-        rows.extend(self.list::<ObjectRow>(by_subscription, &reach.subscriptions.take()).await?);
+        let everything = concat!(
+            object_columns!(),
+            "object_id IN {?} UNION ALL ",
+            object_columns!(),
+            "payment_intent_id IN {?} UNION ALL ",
+            object_columns!(),
+            "charge_id IN {?} UNION ALL ",
+            object_columns!(),
+            "invoice_id IN {?} UNION ALL ",
+            object_columns!(),
+            "subscription_id IN {?} AND (kind = 'checkout_session' OR pledge_id IS NULL)"
+        );
+        let rows: Vec<ObjectRow> = self
+            .keyed(everything)
+            .keys(&reach.ids.take())
+            .keys(&reach.payment_intents.take())
+            .keys(&reach.charges.take())
+            .keys(&reach.invoices.take())
+            .keys(&reach.subscriptions.take())
+            .all()
+            .await?;
         rows.into_iter().map(ObjectRow::read).collect()
     }
 
     /// The pledges the books name and those of the customers they know, with what decides the pledges' statuses.
     async fn load_pledges(&mut self, books: &mut Books) -> Result<(), StoreError> {
-        let mut rows: Vec<PledgeRow> =
-            self.list(concat!(pledge_columns!(), "id IN ({?})"), &books.pledges_named()).await?;
-        rows.extend(
-            self.list::<PledgeRow>(concat!(pledge_columns!(), "stripe_customer_id IN ({?})"), &books.customers())
-                .await?,
-        );
+        let named_or_of_customer =
+            concat!(pledge_columns!(), "id IN {?} UNION ", pledge_columns!(), "stripe_customer_id IN {?}");
+        let rows: Vec<PledgeRow> =
+            self.keyed(named_or_of_customer).keys(&books.pledges_named()).keys(&books.customers()).all().await?;
         let mut once = Vec::new();
         let mut recurring = Vec::new();
         for row in rows {
@@ -119,15 +126,17 @@ impl Tx {
             if pledge.frequency.recurs() { &mut recurring } else { &mut once }.push(pledge.id.clone());
             books.load_pledge(pledge);
         }
-        let decides = concat!(object_columns!(), "pledge_id IN ({?}) AND kind IN ('checkout_session', 'subscription')");
-        let all = concat!(object_columns!(), "pledge_id IN ({?})");
-        let mut objects: Vec<ObjectRow> = self.list(decides, &recurring).await?;
-        objects.extend(self.list::<ObjectRow>(all, &once).await?);
+        let deciding = concat!(
+            object_columns!(),
+            "pledge_id IN {?} AND kind IN ('checkout_session', 'subscription') UNION ALL ",
+            object_columns!(),
+            "pledge_id IN {?} UNION ALL ",
+            object_columns!(),
+            "object_id IN {?}"
+        );
+        let objects: Vec<ObjectRow> =
+            self.keyed(deciding).keys(&recurring).keys(&once).keys(&books.customers()).all().await?;
         for row in objects {
-            books.load_object(row.read()?);
-        }
-        let customers = concat!(object_columns!(), "object_id IN ({?})");
-        for row in self.list::<ObjectRow>(customers, &books.customers()).await? {
             books.load_object(row.read()?);
         }
         Ok(())

@@ -1,7 +1,8 @@
 //! One small query builder over two databases.
 //!
-//! A [`Query`] is one SQL text with `$1` placeholders, bound once, run on SQLite or PostgreSQL. A part of the text in
-//! braces, `{(?, ?)}` or `{?}`, is repeated for every row of a batch. This module knows nothing of what it stores.
+//! A [`Query`] is one SQL text with `$1` placeholders, bound once, run on SQLite or PostgreSQL. In generated texts the
+//! placeholders are `?`: a part in braces, `{(?, ?)}`, is repeated for every row of a batch, and `IN {?}` takes a whole
+//! list as one value. This module knows nothing of what it stores.
 //! Invariant: SQLite is written through one connection only, under `BEGIN IMMEDIATE`.
 
 use std::collections::HashMap;
@@ -18,12 +19,16 @@ use sqlx::{Arguments, AssertSqlSafe, Encode, FromRow, PgPool, Postgres, Sqlite, 
 
 /// Connections that only read, on SQLite.
 const SQLITE_READERS: u32 = 4;
+/// Pages kept in memory by each connection, as SQLite's `cache_size` takes it: KiB when negative.
+const SQLITE_CACHE: &str = "-8000";
+/// Prepared statements kept by each connection: every text in every length of a batch.
+const STATEMENTS: usize = 512;
 /// Connections to PostgreSQL.
 const PG_CONNECTIONS: u32 = 12;
 /// How long to wait for a connection, or for SQLite's write lock held by another process.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// Batches are cut into runs of these sizes, so that few distinct texts are ever prepared.
-const RUNS: [usize; 4] = [64, 16, 4, 1];
+const RUNS: [usize; 7] = [64, 32, 16, 8, 4, 2, 1];
 
 /// The most rows or keys one statement takes.
 pub const BATCH: usize = RUNS[0];
@@ -126,6 +131,7 @@ impl Db {
             Self::open_sqlite(url).await
         } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
             let options = PgConnectOptions::from_str(url).map_err(|e| StoreError::Address(e.to_string()))?;
+            let options = options.statement_cache_capacity(STATEMENTS);
             let pool = PgPoolOptions::new().max_connections(PG_CONNECTIONS).acquire_timeout(PATIENCE);
             Ok(Self::Pg(pool.connect_with(options).await?))
         } else {
@@ -142,7 +148,11 @@ impl Db {
             .auto_vacuum(SqliteAutoVacuum::Incremental)
             .foreign_keys(true)
             .busy_timeout(PATIENCE)
-            .pragma("secure_delete", "ON");
+            .pragma("secure_delete", "ON")
+            // What a statement would undo is small, and kept by no one.
+            .pragma("temp_store", "MEMORY")
+            .pragma("cache_size", SQLITE_CACHE)
+            .statement_cache_capacity(STATEMENTS);
         let pool = || SqlitePoolOptions::new().acquire_timeout(PATIENCE).idle_timeout(None).max_lifetime(None);
         let write = pool().max_connections(1).connect_with(options.clone()).await?;
         let read = pool().max_connections(SQLITE_READERS).connect_with(options.pragma("query_only", "ON")).await?;
@@ -212,28 +222,26 @@ impl Tx {
             let run = RUNS.into_iter().find(|run| *run <= rest.len()).unwrap_or(1);
             let (now, later) = rest.split_at(run);
             rest = later;
-            affected += now.iter().fold(self.text(repeated(sql, run)), &bind).run().await?;
+            affected += now.iter().fold(self.text(generated(sql, Shape::Rows(run))), &bind).run().await?;
         }
         Ok(affected)
     }
 
-    /// A query whose part in braces is repeated for a list of up to 64 keys; the caller binds the rest after them.
-    pub fn keyed(&mut self, sql: &'static str, keys: &[&str]) -> Query<'_> {
-        let last = keys.len().saturating_sub(1);
-        // Filled up with the last key, so that only a few lengths are ever prepared.
-        let run = RUNS.into_iter().rev().find(|run| *run >= keys.len()).unwrap_or(RUNS[0]);
-        (0..run)
-            .fold(self.text(repeated(sql, run)), |query, n| query.bind(keys.get(n.min(last)).map(|k| (*k).to_owned())))
+    /// A query that looks for lists of keys: each `IN {?}` of the text takes one, by [`Query::keys`].
+    pub fn keyed(&mut self, sql: &'static str) -> Query<'_> {
+        let shape = match self {
+            Self::Sqlite(_) => Shape::JsonLists,
+            Self::Pg(_) => Shape::Arrays,
+        };
+        self.text(generated(sql, shape))
     }
 
-    /// All rows of a query whose `{?}` stands for a list of keys. Every key is looked up at most once.
+    /// All rows of a query with one list of keys; none when there are no keys.
     pub async fn list<T: Row>(&mut self, sql: &'static str, keys: &[String]) -> Result<Vec<T>, StoreError> {
-        let mut found = Vec::new();
-        for chunk in keys.chunks(RUNS[0]) {
-            let keys: Vec<&str> = chunk.iter().map(String::as_str).collect();
-            found.extend(self.keyed(sql, &keys).all().await?);
+        if keys.is_empty() {
+            return Ok(Vec::new());
         }
-        Ok(found)
+        self.keyed(sql).keys(keys).all().await
     }
 
     /// Makes everything done in this transaction lasting.
@@ -255,39 +263,43 @@ impl Tx {
     }
 }
 
-/// `sql` with its part in braces written out `rows` times and its `?` numbered. Texts are built once.
-fn repeated(sql: &'static str, rows: usize) -> Text {
-    type Texts = HashMap<(&'static str, usize), Arc<str>>;
-    static TEXTS: LazyLock<Mutex<Texts>> = LazyLock::new(Mutex::default);
-    let mut texts = TEXTS.lock().unwrap_or_else(PoisonError::into_inner);
-    Text::Built(Arc::clone(texts.entry((sql, rows)).or_insert_with(|| expand(sql, rows).into())))
+/// What a generated text is made for.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Shape {
+    /// The part in braces is written out so many times.
+    Rows(usize),
+    /// A list of keys is an array (PostgreSQL).
+    Arrays,
+    /// A list of keys is a JSON text (SQLite).
+    JsonLists,
 }
 
-/// See [`repeated`]. Placeholders after the braces are written `?` too and numbered on.
-pub(super) fn expand(sql: &str, rows: usize) -> String {
-    let (before, rest) = sql.split_once('{').unwrap_or((sql, "}"));
-    let (row, after) = rest.split_once('}').unwrap_or((rest, ""));
-    let mut text = String::with_capacity(sql.len() + rows * row.len());
-    text.push_str(before);
-    for n in 0..rows {
+/// `sql` written out. Texts are built once.
+fn generated(sql: &'static str, shape: Shape) -> Text {
+    type Texts = HashMap<(&'static str, Shape), Arc<str>>;
+    static TEXTS: LazyLock<Mutex<Texts>> = LazyLock::new(Mutex::default);
+    let mut texts = TEXTS.lock().unwrap_or_else(PoisonError::into_inner);
+    Text::Built(Arc::clone(texts.entry((sql, shape)).or_insert_with(|| expand(sql, shape).into())))
+}
+
+/// See [`generated`]. All placeholders are `?` and are numbered in their order.
+pub(super) fn expand(sql: &str, shape: Shape) -> String {
+    let text = match shape {
+        Shape::Arrays => sql.replace("IN {?}", "= ANY(?)"),
+        Shape::JsonLists => sql.replace("IN {?}", "IN (SELECT value FROM json_each(?))"),
+        Shape::Rows(rows) => {
+            let (before, rest) = sql.split_once('{').unwrap_or((sql, "}"));
+            let (row, after) = rest.split_once('}').unwrap_or((rest, ""));
+            [before, &vec![row; rows].join(", "), after].concat()
+        }
+    };
+    let mut numbered = String::with_capacity(text.len() + text.len() / 4);
+    for (n, piece) in text.split('?').enumerate() {
         if n > 0 {
-            text.push_str(", ");
+            numbered.push('$');
+            numbered.push_str(&n.to_string());
         }
-        text.push_str(row);
-    }
-    text.push_str(after);
-    let mut numbered = String::with_capacity(text.len() + rows * 4);
-    let mut next = 1;
-    for piece in text.split_inclusive('?') {
-        match piece.strip_suffix('?') {
-            Some(piece) => {
-                numbered.push_str(piece);
-                numbered.push('$');
-                numbered.push_str(&next.to_string());
-                next += 1;
-            }
-            None => numbered.push_str(piece),
-        }
+        numbered.push_str(piece);
     }
     numbered
 }
@@ -362,6 +374,24 @@ impl<'c> Query<'c> {
         self
     }
 
+    /// Binds the next list of keys.
+    #[must_use]
+    pub fn keys(self, keys: &[impl AsRef<str>]) -> Self {
+        let keys: Vec<&str> = keys.iter().map(AsRef::as_ref).collect();
+        match &self.args {
+            // Texts alone are always JSON.
+            Args::Sqlite(_) => self.bind(serde_json::to_string(&keys).unwrap_or_default()),
+            Args::Pg(_) => self.bind_array(keys),
+        }
+    }
+
+    fn bind_array(mut self, keys: Vec<&str>) -> Self {
+        if let Args::Pg(args) = &mut self.args {
+            self.broken = self.broken.take().or(args.add(keys).err());
+        }
+        self
+    }
+
     /// Runs it; the number of rows affected.
     pub async fn run(self) -> Result<u64, StoreError> {
         let Query { target, sql, args, broken } = self;
@@ -403,18 +433,25 @@ impl<'c> Query<'c> {
 
 #[cfg(test)]
 mod tests {
-    use super::expand;
+    use super::{Shape, expand};
 
     #[test]
     fn the_part_in_braces_is_repeated_and_placeholders_are_numbered() {
         assert_eq!(
-            expand("INSERT INTO t (a, b) VALUES {(?, ?)} ON CONFLICT DO NOTHING", 2),
+            expand("INSERT INTO t (a, b) VALUES {(?, ?)} ON CONFLICT DO NOTHING", Shape::Rows(2)),
             "INSERT INTO t (a, b) VALUES ($1, $2), ($3, $4) ON CONFLICT DO NOTHING"
         );
+        assert_eq!(expand("SELECT 1", Shape::Rows(1)), "SELECT 1");
+    }
+
+    #[test]
+    fn a_list_of_keys_is_one_value_on_both_databases() {
+        let sql = "SELECT a FROM t WHERE b IN {?} AND c = ? OR d IN {?}";
+        assert_eq!(expand(sql, Shape::Arrays), "SELECT a FROM t WHERE b = ANY($1) AND c = $2 OR d = ANY($3)");
         assert_eq!(
-            expand("SELECT a FROM t WHERE b IN ({?}) AND c = ?", 3),
-            "SELECT a FROM t WHERE b IN ($1, $2, $3) AND c = $4"
+            expand(sql, Shape::JsonLists),
+            "SELECT a FROM t WHERE b IN (SELECT value FROM json_each($1)) AND c = $2 OR d IN \
+             (SELECT value FROM json_each($3))"
         );
-        assert_eq!(expand("SELECT 1", 1), "SELECT 1");
     }
 }

@@ -40,7 +40,7 @@ impl Tx {
         .await?;
         let indexes: Vec<String> = donors.iter().map(|donor| donor.email_index.clone()).collect();
         let rows: Vec<(String, String)> =
-            self.list("SELECT email_index, id FROM donors WHERE email_index IN ({?})", &indexes).await?;
+            self.list("SELECT email_index, id FROM donors WHERE email_index IN {?}", &indexes).await?;
         Ok(rows.into_iter().collect())
     }
 }

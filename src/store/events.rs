@@ -1,6 +1,6 @@
 //! The inbox: Stripe's events as received, each stored once, and what became of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::db::{BATCH, Query};
 use super::{Store, StoreError, Tx};
@@ -66,7 +66,6 @@ struct EventRow {
     api_version: Option<String>,
     livemode: Option<i64>,
     stripe_created_at: Option<i64>,
-    body: Option<Vec<u8>>,
     attempts: i64,
 }
 
@@ -80,7 +79,6 @@ fn bind<'c>(query: Query<'c>, event: &NewEvent) -> Query<'c> {
         .bind(event.envelope.livemode.map(i64::from))
         .bind(event.envelope.created)
         .bind(event.received_at)
-        .bind(event.body.clone())
         .bind(event.state.as_str())
         .bind(0_i64)
         .bind(event.received_at)
@@ -94,11 +92,17 @@ impl Store {
     pub async fn put_events(&self, events: &[NewEvent]) -> Result<(), StoreError> {
         let mut tx = self.db.begin().await?;
         tx.batch(
-            "INSERT INTO stripe_events (id, kind, object_id, api_version, livemode, stripe_created_at, received_at, body, \
-             state, attempts, due_at, lease_until, error, settled_at) \
-             VALUES {(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)} ON CONFLICT (id) DO NOTHING",
+            "INSERT INTO stripe_events (id, kind, object_id, api_version, livemode, stripe_created_at, received_at, state, \
+             attempts, due_at, lease_until, error, settled_at) \
+             VALUES {(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)} ON CONFLICT (id) DO NOTHING",
             events,
             bind,
+        )
+        .await?;
+        tx.batch(
+            "INSERT INTO stripe_event_bodies (event_id, body) VALUES {(?, ?)} ON CONFLICT (event_id) DO NOTHING",
+            events,
+            |query, event| query.bind(event.envelope.id.clone()).bind(event.body.clone()),
         )
         .await?;
         crate::crash::passing("ingest before commit");
@@ -115,14 +119,14 @@ impl Store {
         until: i64,
         most: usize,
     ) -> Result<Vec<LeasedEvent>, StoreError> {
-        let rows: Vec<EventRow> = self
-            .db
-            .write(
+        let mut tx = self.db.begin().await?;
+        let rows: Vec<EventRow> = tx
+            .query(
                 "UPDATE stripe_events SET lease_token = $1, lease_until = $2 \
                  WHERE state = 'received' AND due_at <= $3 AND lease_until <= $3 AND id IN (\
                    SELECT id FROM stripe_events WHERE state = 'received' AND due_at <= $3 AND lease_until <= $3 \
                    ORDER BY due_at, received_at, id LIMIT $4) \
-                 RETURNING id, kind, object_id, api_version, livemode, stripe_created_at, body, attempts",
+                 RETURNING id, kind, object_id, api_version, livemode, stripe_created_at, attempts",
             )
             .bind(token)
             .bind(until)
@@ -130,9 +134,15 @@ impl Store {
             .bind(i64::try_from(most.min(BATCH)).unwrap_or(1))
             .all()
             .await?;
+        let ids: Vec<String> = rows.iter().map(|row| row.id.clone()).collect();
+        let bodies: Vec<(String, Vec<u8>)> =
+            tx.list("SELECT event_id, body FROM stripe_event_bodies WHERE event_id IN {?}", &ids).await?;
+        tx.commit().await?;
+        let mut bodies: HashMap<String, Vec<u8>> = bodies.into_iter().collect();
         Ok(rows
             .into_iter()
             .map(|row| LeasedEvent {
+                body: bodies.remove(&row.id).unwrap_or_default(),
                 envelope: Envelope {
                     id: row.id,
                     kind: row.kind,
@@ -141,7 +151,6 @@ impl Store {
                     livemode: row.livemode.map(|live| live != 0),
                     created: row.stripe_created_at,
                 },
-                body: row.body.unwrap_or_default(),
                 attempts: row.attempts,
             })
             .collect())
@@ -183,7 +192,8 @@ impl Store {
         self.db
             .write(
                 "UPDATE stripe_events SET state = 'received', attempts = 0, due_at = $1, settled_at = NULL, error = NULL \
-                 WHERE state IN ('parked', 'applied', 'ignored') AND body IS NOT NULL AND (id = $2 OR ($3 = 1 AND state = 'parked'))",
+                 WHERE state IN ('parked', 'applied', 'ignored') AND (id = $2 OR ($3 = 1 AND state = 'parked')) \
+                 AND EXISTS (SELECT 1 FROM stripe_event_bodies WHERE event_id = stripe_events.id)",
             )
             .bind(now)
             .bind(id.unwrap_or_default())
@@ -233,7 +243,8 @@ impl Store {
         self.db
             .read(
                 "SELECT id, kind, object_id, api_version, livemode, stripe_created_at, received_at, state, attempts, due_at, \
-                 error, settled_at, CAST(LENGTH(body) AS BIGINT) AS body_bytes FROM stripe_events WHERE id = $1",
+                 error, settled_at, (SELECT CAST(LENGTH(body) AS BIGINT) FROM stripe_event_bodies WHERE event_id = stripe_events.id) \
+                 AS body_bytes FROM stripe_events WHERE id = $1",
             )
             .bind(id)
             .maybe()
@@ -251,23 +262,23 @@ impl Tx {
         note: Option<&str>,
         now: i64,
     ) -> Result<(), StoreError> {
-        for chunk in ids.chunks(BATCH) {
-            let settled = self
-                .keyed(
-                    "WITH done AS (SELECT id FROM stripe_events WHERE id IN ({?})) \
-                     UPDATE stripe_events SET state = ?, error = ?, settled_at = ?, lease_token = NULL, lease_until = 0 \
-                     WHERE id IN (SELECT id FROM done) AND state = 'received' AND lease_token = ?",
-                    chunk,
-                )
-                .bind(state.as_str())
-                .bind(note.map(str::to_owned))
-                .bind(now)
-                .bind(token)
-                .run()
-                .await?;
-            if settled != chunk.len() as u64 {
-                return Err(StoreError::LeaseLost);
-            }
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let settled = self
+            .keyed(
+                "UPDATE stripe_events SET state = ?, error = ?, settled_at = ?, lease_token = NULL, lease_until = 0 \
+                 WHERE id IN {?} AND state = 'received' AND lease_token = ?",
+            )
+            .bind(state.as_str())
+            .bind(note.map(str::to_owned))
+            .bind(now)
+            .keys(ids)
+            .bind(token)
+            .run()
+            .await?;
+        if settled != ids.len() as u64 {
+            return Err(StoreError::LeaseLost);
         }
         Ok(())
     }

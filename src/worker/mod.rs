@@ -17,9 +17,12 @@ pub use retention::Retention;
 
 use crate::clock::HOUR;
 use crate::service::reconcile::ReconcileError;
+use crate::store::BATCH;
 
 /// How long the worker rests when nothing was due and nobody called.
 const REST: Duration = Duration::from_millis(500);
+/// How long it lets events gather after a batch that was not full.
+const GATHER: Duration = Duration::from_millis(20);
 /// How long it rests after the database or Stripe failed it.
 const REST_AFTER_FAILURE: Duration = Duration::from_secs(1);
 
@@ -44,6 +47,14 @@ pub async fn run_events(worker: EventWorker, arrived: Arc<Notify>, stop: Cancell
         }
         let rest = match work(&worker, &mut interrupted).await {
             Ok(0) => REST,
+            Ok(events) if events < BATCH => {
+                // Those that come meanwhile share a transaction.
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = tokio::time::sleep(GATHER) => {}
+                }
+                continue;
+            }
             Ok(_) => continue,
             Err(error) => {
                 tracing::error!(reason = error.code(), "the inbox could not be worked on");

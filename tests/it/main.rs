@@ -29,6 +29,8 @@ mod refunds;
 #[cfg(test)]
 mod retention;
 #[cfg(test)]
+mod shapes;
+#[cfg(test)]
 mod statements;
 #[cfg(test)]
 mod support;

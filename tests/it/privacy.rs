@@ -82,6 +82,7 @@ async fn stored(database: &Database) -> Vec<u8> {
                 ("SELECT CAST(v AS TEXT) AS line FROM subscription_versions v", false),
                 ("SELECT CAST(d AS TEXT) AS line FROM donors d", true),
                 ("SELECT CAST(e AS TEXT) AS line FROM stripe_events e", true),
+                ("SELECT CAST(b AS TEXT) AS line FROM stripe_event_bodies b", true),
             ] {
                 for row in database.rows(sql).await {
                     bytes.extend_from_slice(row.as_bytes());

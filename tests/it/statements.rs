@@ -34,6 +34,7 @@ fn statements(source: &str) -> Vec<String> {
 
 /// The part in braces once, and every `?` numbered.
 fn numbered(sql: &str) -> String {
+    let sql = &sql.replace("IN {?}", "IN (?)");
     let mut next = 0;
     let mut text = String::new();
     for c in sql.chars().filter(|c| !matches!(c, '{' | '}')) {

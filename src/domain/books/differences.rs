@@ -104,7 +104,7 @@ impl Changes {
             let was = accounts().find_map(|account| account.disputes.get(&is.stripe_dispute_id));
             found.extend(Difference::between(format!("dispute {}", is.stripe_dispute_id), was, Some(is)));
         }
-        found.extend(self.objects.iter().map(|object| Difference {
+        found.extend(self.objects.iter().chain(&self.facts).map(|object| Difference {
             row: format!("{} {}", object.kind, object.id),
             fields: vec![("fact".to_owned(), "another".to_owned(), "by what was heard of it".to_owned())],
         }));

@@ -122,7 +122,10 @@ impl RevenueChange {
 /// The rows that are different now.
 #[derive(Debug, Default)]
 pub struct Changes {
+    /// Objects that are new or name others than before.
     pub objects: Vec<Object>,
+    /// Objects of which only the fact is different.
+    pub facts: Vec<Object>,
     /// Subscriptions as single events showed them.
     pub versions: Vec<Object>,
     pub payments: Vec<Payment>,

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{MAX_WORD, PLEDGE_KEY};
+use super::{PLEDGE_KEY, word};
 use crate::domain::event::{Envelope, News};
 use crate::domain::facts::{Evidence, Fact, Links, Object, ObjectKind, Snapshot, State};
 
@@ -55,7 +55,7 @@ impl<'a> Seen<'a> {
 /// What the object says, if it is of a kind we keep facts of.
 pub(super) fn news(object: &Value, seen: Seen<'_>) -> Option<News> {
     let kind = ObjectKind::from_stripe(object["object"].as_str()?)?;
-    let id = object["id"].as_str().filter(|id| id.len() <= MAX_WORD && id.is_ascii())?.to_owned();
+    let id = word(&object["id"])?;
     let state = state(kind, object, seen);
     let (grade, rank) = state.order();
     let email = email(kind, object);
@@ -92,7 +92,7 @@ fn overwrite(value: &mut Value, with: &Value) {
 }
 
 fn state(kind: ObjectKind, object: &Value, seen: Seen<'_>) -> State {
-    let text = |name: &str| object[name].as_str().unwrap_or_default().to_owned();
+    let text = |name: &str| word(&object[name]).unwrap_or_default();
     let number = |name: &str| object[name].as_i64().unwrap_or(0);
     let currency = || currency(&object["currency"]);
     let status = text("status");
@@ -146,7 +146,7 @@ fn subscription(object: &Value, status: String) -> State {
         period_end: first["current_period_end"].as_i64().or_else(|| object["current_period_end"].as_i64()),
         amount_minor: amount_minor.filter(|_| !items.is_empty()),
         currency: currency(&object["currency"]),
-        interval: first.pointer("/price/recurring/interval").and_then(Value::as_str).map(str::to_owned),
+        interval: first.pointer("/price/recurring/interval").and_then(word),
     }
 }
 
@@ -236,16 +236,14 @@ fn refunded(state: &State, object: &Value, seen: Seen<'_>) -> Evidence {
 }
 
 fn links(kind: ObjectKind, object: &Value) -> Links {
-    let pledge_in = |metadata: Option<&Value>| metadata.and_then(|m| m[PLEDGE_KEY].as_str()).map(str::to_owned);
+    let pledge_in = |metadata: Option<&Value>| metadata.and_then(|metadata| word(&metadata[PLEDGE_KEY]));
     let own = pledge_in(object.get("metadata"));
     let details = object.pointer("/parent/subscription_details");
     let customer = reference(&object["customer"]);
     let payment_intent = reference(&object["payment_intent"]);
     match kind {
         ObjectKind::Session => Links {
-            pledge: own.or_else(|| {
-                object["client_reference_id"].as_str().filter(|id| id.starts_with("plg_")).map(str::to_owned)
-            }),
+            pledge: own.or_else(|| word(&object["client_reference_id"]).filter(|id| id.starts_with("plg_"))),
             payment_intent,
             invoice: reference(&object["invoice"]),
             subscription: reference(&object["subscription"]),
@@ -289,11 +287,7 @@ fn invoice_of(intent: &Value) -> Option<String> {
 
 /// An id, or the id of the object that stands in its place.
 fn reference(value: &Value) -> Option<String> {
-    value
-        .as_str()
-        .or_else(|| value["id"].as_str())
-        .filter(|id| id.len() <= MAX_WORD && id.is_ascii())
-        .map(str::to_owned)
+    word(value).or_else(|| word(&value["id"]))
 }
 
 /// In upper case.

@@ -74,7 +74,7 @@ impl Tx {
     pub async fn load_whole_books(&mut self, pledges: &[String]) -> Result<Books, StoreError> {
         let mut books = Books::whole();
         let mut reach = Reach::default();
-        let by_pledge = concat!(object_columns!(), "pledge_id IN ({?})");
+        let by_pledge = concat!(object_columns!(), "pledge_id IN {?}");
         for row in self.list::<ObjectRow>(by_pledge, pledges).await? {
             let object = row.read()?;
             reach.follow(&object);
@@ -83,7 +83,7 @@ impl Tx {
         self.load_reached(&mut books, reach).await?;
         let versions: Vec<VersionRow> = self
             .list(
-                "SELECT stripe_subscription_id, fact FROM subscription_versions WHERE stripe_subscription_id IN ({?})",
+                "SELECT stripe_subscription_id, fact FROM subscription_versions WHERE stripe_subscription_id IN {?}",
                 &books.subscriptions(),
             )
             .await?;
@@ -97,11 +97,11 @@ impl Tx {
         }
         heard.into_iter().for_each(|(id, heard)| books.correct(&id, heard.fact));
         books.link();
-        let by_id = concat!(pledge_columns!(), "id IN ({?})");
+        let by_id = concat!(pledge_columns!(), "id IN {?}");
         for row in self.list::<super::PledgeRow>(by_id, pledges).await? {
             books.load_pledge(row.read()?);
         }
-        let of_pledge = concat!(payment_columns!(), "pledge_id IN ({?})");
+        let of_pledge = concat!(payment_columns!(), "pledge_id IN {?}");
         let payments: Vec<PaymentRow> = self.list(of_pledge, pledges).await?;
         for row in payments {
             books.load_payment(row.read()?);

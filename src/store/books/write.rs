@@ -4,13 +4,14 @@ use crate::domain::books::{Changes, Dispute, Payment, PledgeEntry, Refund, Reven
 use crate::domain::facts::Object;
 use crate::id::{PaymentId, Random};
 use crate::store::db::Query;
-use crate::store::{BATCH, StoreError, Tx};
+use crate::store::{StoreError, Tx};
 
 impl Tx {
     /// Writes what the books say is different now, one multi-row statement a table.
     pub async fn write_changes(&mut self, changes: &Changes, random: &Random) -> Result<(), StoreError> {
         self.write_pledges(&changes.pledges).await?;
         self.write_objects(&changes.objects).await?;
+        self.write_facts(&changes.facts).await?;
         self.write_versions(&changes.versions).await?;
         self.write_reversals(changes).await?;
         self.batch(
@@ -71,9 +72,9 @@ impl Tx {
             bind_refund,
         )
         .await?;
-        for gone in changes.gone_refunds.chunks(BATCH) {
-            let gone: Vec<&str> = gone.iter().map(String::as_str).collect();
-            self.keyed("DELETE FROM refunds WHERE stripe_refund_id IN ({?})", &gone).run().await?;
+        if !changes.gone_refunds.is_empty() {
+            let forget = "DELETE FROM refunds WHERE stripe_refund_id IN {?}";
+            self.keyed(forget).keys(&changes.gone_refunds).run().await?;
         }
         self.batch(
             "INSERT INTO disputes (stripe_dispute_id, stripe_key, status, amount_minor, counted_minor, currency, \
@@ -108,6 +109,23 @@ impl Tx {
                     .bind(object.links.invoice.clone())
                     .bind(object.links.subscription.clone())
                     .bind(object.links.customer.clone())
+                    .bind(object.donor_id.clone())
+                    .bind(fact_text(object))
+                    .bind(object.fact.snapshot.at)
+            },
+        )
+        .await
+    }
+
+    async fn write_facts(&mut self, objects: &[Object]) -> Result<u64, StoreError> {
+        self.batch(
+            "UPDATE stripe_objects SET donor_id = said.column2, fact = said.column3, updated_at = said.column4 \
+             FROM (VALUES {(CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS BIGINT))}) AS said \
+             WHERE stripe_objects.object_id = said.column1",
+            objects,
+            |query, object| {
+                query
+                    .bind(object.id.clone())
                     .bind(object.donor_id.clone())
                     .bind(fact_text(object))
                     .bind(object.fact.snapshot.at)
