@@ -123,7 +123,7 @@ fn quoted(name: &str) -> String {
 }
 
 /// The folder of PostgreSQL's programs: `TEST_PG_BIN`, or else what `PATH` and Debian's layout offer.
-fn programs() -> PathBuf {
+pub fn programs() -> PathBuf {
     setting("TEST_PG_BIN")
         .map(PathBuf::from)
         .into_iter()

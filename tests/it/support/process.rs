@@ -58,6 +58,11 @@ impl Server {
         assert!(errors.lines().map_while(Result::ok).any(|line| line.starts_with("stopped at ")), "it ended instead");
     }
 
+    /// Its process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// SIGKILL.
     pub fn kill(mut self) {
         self.child.kill().expect("it is killed");
@@ -65,7 +70,7 @@ impl Server {
 
     /// SIGTERM, and how it ended.
     pub fn terminate(mut self) -> ExitStatus {
-        let killed = Command::new("kill").arg(self.child.id().to_string()).status().expect("kill runs");
+        let killed = Command::new("kill").arg(self.id().to_string()).status().expect("kill runs");
         assert!(killed.success());
         self.child.wait().expect("it ends")
     }

@@ -1,0 +1,22 @@
+//! How much is measured.
+
+use std::time::Duration;
+
+/// The bounds of a run.
+#[derive(Debug, Clone, Copy)]
+pub struct Scale {
+    /// Events of a backlog; as many are told of.
+    pub backlog: usize,
+    /// Events over which CPU is counted.
+    pub journey_events: usize,
+    /// The longest that load is put on a server.
+    pub load: Duration,
+    /// How often a server is started.
+    pub starts: usize,
+}
+
+impl Scale {
+    pub const FULL: Self = Self { backlog: 100_000, journey_events: 40_000, load: Duration::from_secs(5), starts: 11 };
+    /// Enough to see that the bench works, or to profile.
+    pub const QUICK: Self = Self { backlog: 10_000, journey_events: 8_000, load: Duration::from_secs(1), starts: 3 };
+}
