@@ -57,3 +57,8 @@ DROP INDEX stripe_objects_by_subscription;
 CREATE INDEX stripe_objects_by_payment_intent ON stripe_objects (payment_intent_id) WHERE payment_intent_id IS NOT NULL;
 CREATE INDEX stripe_objects_by_invoice ON stripe_objects (invoice_id) WHERE invoice_id IS NOT NULL;
 CREATE INDEX stripe_objects_by_subscription ON stripe_objects (subscription_id) WHERE subscription_id IS NOT NULL;
+
+-- SQLite took the index by state for the lease and read every event that waits. State comes last now: it still counts the
+-- states by itself, and leaves the lease to the index by what is due.
+DROP INDEX stripe_events_by_state;
+CREATE INDEX stripe_events_by_state ON stripe_events (settled_at, state);

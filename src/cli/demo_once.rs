@@ -1,6 +1,6 @@
-//! `mainstay demo --once`: three gifts and three months with no person, over HTTP alone.
+//! `mainstay demo --once`: three gifts, a refund and three months with no person, over HTTP alone.
 //!
-//! It does what a browser would: makes pledges by the API, pays on the sandbox's page, presses its clock's button.
+//! It does what a browser would: makes pledges by the API, pays on the sandbox's page, presses its dashboard's buttons.
 
 use std::time::Duration;
 
@@ -19,6 +19,9 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 const GIFTS: [(&str, i64, &str, &str); 3] =
     [("once", 2500, "USD", "paid"), ("monthly", 200, "EUR", "active"), ("annual", 5000, "JPY", "active")];
+
+/// What goes back of the gift in USD.
+const REFUND_MINOR: i64 = 1000;
 
 #[derive(Deserialize)]
 struct Made {
@@ -45,6 +48,8 @@ pub(super) async fn play(ends: &Ends) -> Result<String, CliError> {
             return Err(CliError::Failed(format!("the pledge {id} is {status}, and should be {settled}")));
         }
     }
+    player.refund_part_of("usd", REFUND_MINOR).await?;
+    player.caught_up().await?;
     player.post_form(&format!("{}clock", ends.sandbox_url), &[("by", "quarter")]).await?;
     player.caught_up().await?;
     let to = day_of_clock(&ends.clock).saturating_add(jiff::Span::new().days(1));
@@ -67,6 +72,16 @@ impl Player<'_> {
     async fn pay(&self, checkout_url: &str) -> Result<(), CliError> {
         let person = [("card", "works"), ("email", "reader@example.org"), ("name", "A Reader")];
         self.post_form(checkout_url, &person).await
+    }
+
+    /// Gives a part of the gift in this currency back.
+    async fn refund_part_of(&self, currency: &str, amount_minor: i64) -> Result<(), CliError> {
+        let charges = self.ends.sandbox.objects("charge");
+        let charge =
+            charges.iter().find(|charge| charge["currency"] == currency).and_then(|charge| charge["id"].as_str());
+        let charge = charge.ok_or_else(|| CliError::Failed(format!("there is no gift in {currency} to refund")))?;
+        let form = [("charge", charge), ("amount", &amount_minor.to_string())];
+        self.post_form(&format!("{}refund", self.ends.sandbox_url), &form).await
     }
 
     /// Sends a form; the answer is a page or the way on.

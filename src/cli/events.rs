@@ -6,7 +6,6 @@ use clap::{Args, Subcommand, ValueEnum};
 use jiff::Timestamp;
 
 use super::{CliError, open_existing, print, sources};
-use crate::clock::Clock;
 use crate::config::{BasicFlags, Basics};
 use crate::domain::event::EventState;
 use crate::store::{EventDetails, EventSummary, Store};
@@ -149,7 +148,7 @@ impl Show {
 
 impl Replay {
     async fn run(self, store: &Store) -> Result<String, CliError> {
-        let replayed = store.replay_events(self.id.as_deref(), Clock::system().now()).await?;
+        let replayed = store.replay_events(self.id.as_deref()).await?;
         match (self.id, replayed) {
             (Some(id), 0) => Err(CliError::Failed(format!(
                 "{id} cannot be replayed: it is not there, waits to be tried anyway, or its body is no longer kept. \

@@ -1,6 +1,6 @@
-//! The dashboard: what happened, and the buttons that move the shared clock.
+//! The dashboard: what happened, and the buttons that move the shared clock and send money back.
 //!
-//! It must not change anything but the clock. Invariant: each table is bounded.
+//! Invariant: each table is bounded.
 
 use std::fmt::Write as _;
 
@@ -21,6 +21,7 @@ pub(super) async fn show(Shared(sandbox): Shared<Sandbox>) -> Html<String> {
     let mut html = clock(&state);
     html.push_str(&table(&state, "Checkout sessions", "checkout.session", &["status", "payment_status", "mode"]));
     html.push_str(&table(&state, "Payments", "payment_intent", &["status"]));
+    html.push_str(&charges(&state));
     html.push_str(&table(&state, "Subscriptions", "subscription", &["status"]));
     html.push_str(&events(&state));
     page("Sandbox", &html)
@@ -53,6 +54,30 @@ fn table(state: &State, title: &str, kind: &str, fields: &[&str]) -> String {
             let _ = write!(html, "<td>{}</td>", escape(text(object, field)));
         }
         html.push_str("</tr>");
+    }
+    html.push_str("</tbody></table>");
+    html
+}
+
+/// Charges that brought money, each with what may become of it.
+fn charges(state: &State) -> String {
+    let mut html =
+        "<h2>Charges</h2><table><thead><tr><th>Created</th><th>Id</th><th>Amount</th><th>Refunded</th><th></th>\
+                    </tr></thead><tbody>"
+            .to_owned();
+    for charge in state.all("charge").rev().filter(|charge| charge["status"] == "succeeded").take(ROWS_MAX) {
+        let id = escape(text(charge, "id"));
+        let refunded = money::display(charge["amount_refunded"].as_i64().unwrap_or(0), text(charge, "currency"));
+        let created = moment(charge["created"].as_i64().unwrap_or(0));
+        let _ = write!(html, "<tr><td>{created}</td><td>{id}</td><td>{}</td><td>{refunded}</td><td>", amount(charge));
+        let whole = charge["refunded"] != true && charge["disputed"] != true;
+        for (action, label) in [("refund", "Refund"), ("dispute", "Dispute")].into_iter().filter(|_| whole) {
+            let _ = write!(
+                html,
+                "<form method=\"post\" action=\"/{action}\"><button name=\"charge\" value=\"{id}\">{label}</button></form>"
+            );
+        }
+        html.push_str("</td></tr>");
     }
     html.push_str("</tbody></table>");
     html
@@ -100,6 +125,24 @@ fn stage(delivery: DeliveryState, attempts: usize) -> String {
         DeliveryState::GivenUp => format!("given up after {attempts} attempts"),
         DeliveryState::Dropped => "lost on purpose".to_owned(),
     }
+}
+
+#[derive(Deserialize)]
+pub(super) struct Reversal {
+    charge: String,
+    /// All that is left, if it is not said.
+    amount: Option<i64>,
+}
+
+// What cannot be reversed stays as it is; the page that follows shows it.
+pub(super) async fn refund(Shared(sandbox): Shared<Sandbox>, Form(form): Form<Reversal>) -> Redirect {
+    let _ = sandbox.refund(&form.charge, form.amount);
+    Redirect::to("/")
+}
+
+pub(super) async fn dispute(Shared(sandbox): Shared<Sandbox>, Form(form): Form<Reversal>) -> Redirect {
+    let _ = sandbox.dispute(&form.charge, "fraudulent");
+    Redirect::to("/")
 }
 
 #[derive(Deserialize)]

@@ -21,6 +21,8 @@ pub(super) fn routes(sandbox: Sandbox) -> Router {
     Router::new()
         .route("/", get(dashboard::show))
         .route("/clock", post(dashboard::advance))
+        .route("/refund", post(dashboard::refund))
+        .route("/dispute", post(dashboard::dispute))
         .route("/c/pay/{session}", get(checkout).post(pay))
         .route("/c/pay/{session}/authenticate", post(authenticate))
         .route("/p/session/{portal}", get(portal))

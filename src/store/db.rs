@@ -15,12 +15,18 @@ use sqlx::sqlite::{
     SqliteArguments, SqliteAutoVacuum, SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteRow,
     SqliteSynchronous,
 };
-use sqlx::{Arguments, AssertSqlSafe, Encode, FromRow, PgPool, Postgres, Sqlite, SqlitePool, Transaction, Type};
+use sqlx::{
+    Arguments, AssertSqlSafe, Encode, Executor as _, FromRow, PgPool, Postgres, Sqlite, SqlitePool, Transaction, Type,
+};
 
 /// Connections that only read, on SQLite.
 const SQLITE_READERS: u32 = 4;
-/// Pages kept in memory by each connection, as SQLite's `cache_size` takes it: KiB when negative.
-const SQLITE_CACHE: &str = "-8000";
+/// What the writer keeps of an SQLite file in memory, as `cache_size` takes it: KiB when negative.
+const WRITER_CACHE: &str = "-8000";
+/// All our statements look up by index, or add up everything once. A planner without statistics (every table is new once,
+/// and a backlog may come before the first ANALYZE) thinks that it might as well read or sort a whole table, and keeps to
+/// that while the table grows.
+const PG_BY_INDEX: &str = "SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_sort = off";
 /// Prepared statements kept by each connection: every text in every length of a batch.
 const STATEMENTS: usize = 512;
 /// Connections to PostgreSQL.
@@ -133,6 +139,9 @@ impl Db {
             let options = PgConnectOptions::from_str(url).map_err(|e| StoreError::Address(e.to_string()))?;
             let options = options.statement_cache_capacity(STATEMENTS);
             let pool = PgPoolOptions::new().max_connections(PG_CONNECTIONS).acquire_timeout(PATIENCE);
+            let pool = pool.after_connect(|connection, _| {
+                Box::pin(async move { connection.execute(PG_BY_INDEX).await.map(|_| ()) })
+            });
             Ok(Self::Pg(pool.connect_with(options).await?))
         } else {
             Err(StoreError::Address("expected sqlite://PATH or postgres://…".to_owned()))
@@ -142,20 +151,27 @@ impl Db {
     async fn open_sqlite(url: &str) -> Result<Self, StoreError> {
         let options = SqliteConnectOptions::from_str(url)
             .map_err(|e| StoreError::Address(e.to_string()))?
+            .busy_timeout(PATIENCE)
+            .statement_cache_capacity(STATEMENTS);
+        let writer = options
+            .clone()
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .auto_vacuum(SqliteAutoVacuum::Incremental)
             .foreign_keys(true)
-            .busy_timeout(PATIENCE)
             .pragma("secure_delete", "ON")
             // What a statement would undo is small, and kept by no one.
             .pragma("temp_store", "MEMORY")
-            .pragma("cache_size", SQLITE_CACHE)
-            .statement_cache_capacity(STATEMENTS);
-        let pool = || SqlitePoolOptions::new().acquire_timeout(PATIENCE).idle_timeout(None).max_lifetime(None);
-        let write = pool().max_connections(1).connect_with(options.clone()).await?;
-        let read = pool().max_connections(SQLITE_READERS).connect_with(options.pragma("query_only", "ON")).await?;
+            .pragma("cache_size", WRITER_CACHE);
+        // Of the settings of the file only the writer speaks: to say them again takes the write lock.
+        let reader = options.pragma("query_only", "ON");
+        let pool = |size| {
+            let pool = SqlitePoolOptions::new().max_connections(size).min_connections(size);
+            pool.acquire_timeout(PATIENCE).idle_timeout(None).max_lifetime(None)
+        };
+        let write = pool(1).connect_with(writer).await?;
+        let read = pool(SQLITE_READERS).connect_with(reader).await?;
         Ok(Self::Sqlite { read, write })
     }
 

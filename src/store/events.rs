@@ -188,14 +188,13 @@ impl Store {
     }
 
     /// Lets events be tried again at once: one that is done with or parked, or all that are parked. Returns how many.
-    pub async fn replay_events(&self, id: Option<&str>, now: i64) -> Result<u64, StoreError> {
+    pub async fn replay_events(&self, id: Option<&str>) -> Result<u64, StoreError> {
         self.db
             .write(
-                "UPDATE stripe_events SET state = 'received', attempts = 0, due_at = $1, settled_at = NULL, error = NULL \
-                 WHERE state IN ('parked', 'applied', 'ignored') AND (id = $2 OR ($3 = 1 AND state = 'parked')) \
+                "UPDATE stripe_events SET state = 'received', attempts = 0, due_at = 0, settled_at = NULL, error = NULL \
+                 WHERE state IN ('parked', 'applied', 'ignored') AND (id = $1 OR ($2 = 1 AND state = 'parked')) \
                  AND EXISTS (SELECT 1 FROM stripe_event_bodies WHERE event_id = stripe_events.id)",
             )
-            .bind(now)
             .bind(id.unwrap_or_default())
             .bind(i64::from(id.is_none()))
             .run()

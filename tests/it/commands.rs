@@ -15,13 +15,15 @@ fn run(folder: &std::path::Path, arguments: &[&str], environment: &[(&str, &str)
 }
 
 #[test]
-fn demo_once_takes_three_gifts_and_prints_their_revenue() {
+fn demo_once_takes_three_gifts_refunds_a_part_and_prints_their_revenue() {
     let folder = tempfile::tempdir().expect("a folder");
     let (code, output, errors) = run(folder.path(), &["demo", "--once"], &[]);
     assert_eq!(code, Some(0), "{errors}");
     for line in [("USD", "$25.00"), ("EUR", "€2.00"), ("JPY", "¥5,000")] {
         assert!(output.lines().any(|row| row.contains(line.0) && row.contains(line.1)), "{output}");
     }
+    let refunded = output.lines().any(|row| row.contains("USD") && row.contains("$10.00") && row.contains("$15.00"));
+    assert!(refunded, "ten of the 25 dollars went back: {output}");
     let renewals = output.lines().filter(|row| row.contains("EUR")).count();
     assert_eq!(renewals, 4, "the monthly gift and three renewals: {output}");
     assert!(std::fs::read_dir(folder.path()).expect("the folder").next().is_none(), "it leaves nothing here");

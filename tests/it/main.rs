@@ -19,6 +19,8 @@ mod order;
 #[cfg(test)]
 mod outages;
 #[cfg(test)]
+mod parked;
+#[cfg(test)]
 mod pledges;
 #[cfg(test)]
 mod privacy;
