@@ -155,11 +155,16 @@ impl State {
         self.due.insert((at, self.drawn), due);
     }
 
-    /// An id as Stripe makes them: a prefix and 24 characters.
+    /// An id as Stripe makes them: a prefix and 24 characters, of which the first tell the second it was made in, so that
+    /// ids grow with time. (Not those of customers.)
     pub fn new_id(&mut self, prefix: &str) -> String {
         let mut digits = self.random.hex();
-        digits.truncate(24);
-        format!("{prefix}_{digits}")
+        if prefix == "cus" {
+            digits.truncate(14);
+            return format!("{prefix}_{digits}");
+        }
+        digits.truncate(17);
+        format!("{prefix}_1{}{digits}", base62(self.at))
     }
 
     /// Keeps a new object; its id and kind are its own fields.
@@ -266,6 +271,18 @@ impl State {
         let charge = charge.to_owned();
         self.ledger.push(Entry { at: self.at, undone_at, flow, currency, amount_minor, fee_minor, interval, charge });
     }
+}
+
+/// A time in six characters that sort as the times do.
+fn base62(at: i64) -> String {
+    const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    let mut left = at.max(0);
+    let mut text = [b'0'; 6];
+    for place in text.iter_mut().rev() {
+        *place = usize::try_from(left % 62).ok().and_then(|digit| DIGITS.get(digit)).copied().unwrap_or(b'0');
+        left /= 62;
+    }
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 /// A text field; empty when there is none.

@@ -23,10 +23,15 @@ use sqlx::{
 const SQLITE_READERS: u32 = 4;
 /// What the writer keeps of an SQLite file in memory, as `cache_size` takes it: KiB when negative.
 const WRITER_CACHE: &str = "-8000";
+/// How long the WAL may grow before it is folded into the file, in pages of 4 KiB: what is written often in between is
+/// folded once.
+const CHECKPOINT_PAGES: &str = "4000";
 /// All our statements look up by index, or add up everything once. A planner without statistics (every table is new once,
 /// and a backlog may come before the first ANALYZE) thinks that it might as well read or sort a whole table, and keeps to
 /// that while the table grows.
 const PG_BY_INDEX: &str = "SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_sort = off";
+/// A process that freezes inside a transaction keeps others waiting for no longer than this; then the server ends it.
+const PG_FROZEN: &str = "SET idle_in_transaction_session_timeout = '20s'";
 /// Prepared statements kept by each connection: every text in every length of a batch.
 const STATEMENTS: usize = 512;
 /// Connections to PostgreSQL.
@@ -140,7 +145,10 @@ impl Db {
             let options = options.statement_cache_capacity(STATEMENTS);
             let pool = PgPoolOptions::new().max_connections(PG_CONNECTIONS).acquire_timeout(PATIENCE);
             let pool = pool.after_connect(|connection, _| {
-                Box::pin(async move { connection.execute(PG_BY_INDEX).await.map(|_| ()) })
+                Box::pin(async move {
+                    connection.execute(PG_BY_INDEX).await?;
+                    connection.execute(PG_FROZEN).await.map(|_| ())
+                })
             });
             Ok(Self::Pg(pool.connect_with(options).await?))
         } else {
@@ -163,7 +171,8 @@ impl Db {
             .pragma("secure_delete", "ON")
             // What a statement would undo is small, and kept by no one.
             .pragma("temp_store", "MEMORY")
-            .pragma("cache_size", WRITER_CACHE);
+            .pragma("cache_size", WRITER_CACHE)
+            .pragma("wal_autocheckpoint", CHECKPOINT_PAGES);
         // Of the settings of the file only the writer speaks: to say them again takes the write lock.
         let reader = options.pragma("query_only", "ON");
         let pool = |size| {

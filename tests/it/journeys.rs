@@ -2,9 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
-use mainstay::clock::Clock;
-use mainstay::gateway::decode;
 use mainstay::id::Random;
 use mainstay::sandbox::SentEvent;
 
@@ -66,7 +63,8 @@ fn stripes(app: &TestApp) -> Vec<String> {
     lines
 }
 
-async fn story(kind: Kind) -> Story {
+/// Every journey, to be told again.
+pub async fn story(kind: Kind) -> Story {
     let app = TestApp::start(kind).await;
     let pledges: Vec<String> = journeys::all(&app).await.into_iter().map(|journey| journey.pledge).collect();
     Story::of(app, &pledges).await

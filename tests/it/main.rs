@@ -7,6 +7,8 @@ mod commands;
 #[cfg(test)]
 mod crashes;
 #[cfg(test)]
+mod cuts;
+#[cfg(test)]
 mod deploy;
 #[cfg(test)]
 mod evidence;
@@ -42,3 +44,5 @@ mod tidy;
 mod time_zone;
 #[cfg(test)]
 mod webhooks;
+#[cfg(test)]
+mod workers;

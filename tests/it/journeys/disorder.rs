@@ -1,57 +1,7 @@
 //! The same events in other orders, more than once, from many at a time: the same books.
 
-use mainstay::service::ingest::Inbox;
-use mainstay::service::reconcile::Reconciler;
-use mainstay::vault::{IndexKey, NewKeys, Opener, Sealer};
-use mainstay::worker::EventWorker;
-use tokio::sync::Notify;
-
 use super::*;
-
-/// The inbox and the worker alone, on a database of their own.
-struct Desk {
-    inbox: Inbox,
-    worker: EventWorker,
-    store: mainstay::store::Store,
-    clock: Clock,
-}
-
-impl Desk {
-    async fn open(database: &Database, now: i64) -> Self {
-        // The index key of the test server, so that donors are found under the same index.
-        let keys = NewKeys::generate(&Random::seeded(42));
-        let random = Random::seeded(3);
-        let clock = Clock::manual(now);
-        let store = database.open().await;
-        let sealer = Sealer::parse(&keys.public, random.clone()).expect("a key");
-        let reconciler = Reconciler {
-            store: store.clone(),
-            clock: clock.clone(),
-            random: random.clone(),
-            zone: jiff::tz::TimeZone::UTC,
-            sealer: sealer.clone(),
-            index: Arc::new(IndexKey::parse(&keys.index).expect("a key")),
-        };
-        let config = mainstay::gateway::GatewayConfig {
-            api_url: "http://127.0.0.1:9/".to_owned(),
-            secret_key: "sk_test_x".into(),
-        };
-        let gateway = mainstay::gateway::Gateway::new(&config, random).expect("a gateway");
-        let worker = EventWorker::new(reconciler, Arc::new(Opener::parse(&keys.private).expect("a key")), gateway);
-        let (inbox, _) = Inbox::start(store.clone(), sealer, clock.clone(), Arc::new(Notify::new()));
-        Self { inbox, worker, store, clock }
-    }
-
-    async fn hear(&self, event: &SentEvent) {
-        self.inbox.put(decode::envelope(&event.body), Bytes::from(event.body.clone())).await.expect("it is stored");
-    }
-
-    async fn work(&self) {
-        while self.worker.run_once().await.expect("the batch is applied") > 0 {}
-        // What was stored in one second is worked on in the next, in another order of ids.
-        self.clock.advance(1);
-    }
-}
+use crate::support::desk::Desk;
 
 /// The books after hearing `events` in this order, worked off after every `every` of them.
 async fn told(story: &Story, kind: Kind, events: &[&SentEvent], every: usize) -> Vec<String> {

@@ -71,6 +71,11 @@ impl TestApp {
 
     /// Starts on this database.
     pub async fn start_on(database: Database, more: &[(&str, &str)]) -> Self {
+        Self::start_as(Role::All, database, more).await
+    }
+
+    /// Starts one half, or both.
+    pub async fn start_as(role: Role, database: Database, more: &[(&str, &str)]) -> Self {
         let clock = Clock::manual(NOON);
         let sandbox = Sandbox::start(Options {
             listen: "127.0.0.1:0".parse().expect("an address"),
@@ -80,7 +85,7 @@ impl TestApp {
         })
         .await
         .expect("the sandbox starts");
-        let settings = settings(&database.url, &sandbox.url(), Role::All, more);
+        let settings = settings(&database.url, &sandbox.url(), role, more);
         let running = App::start(settings, clock.clone(), Random::seeded(7)).await.expect("the server starts");
         let url = format!("http://{}", running.address);
         sandbox.add_endpoint(&format!("{url}/webhooks/stripe"), WEBHOOK_SECRET);

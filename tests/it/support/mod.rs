@@ -6,9 +6,11 @@
 pub mod app;
 pub mod browser;
 pub mod database;
+pub mod desk;
 pub mod journeys;
 pub mod postgres;
 pub mod process;
+pub mod proxy;
 pub mod reversals;
 pub mod story;
 pub mod supervisor;

@@ -24,8 +24,14 @@ pub struct Server {
 impl Server {
     /// Starts `serve` with further arguments on a database and waits until it listens.
     pub fn start(database_url: &str, stripe_url: &str, folder: &std::path::Path, arguments: &[&str]) -> Self {
-        let mut child = mainstay(&["serve"])
-            .args(arguments)
+        let mut command = mainstay(&["serve"]);
+        command.args(arguments);
+        Self::start_by(command, database_url, stripe_url, folder)
+    }
+
+    /// The same by a command that comes to run `serve`.
+    pub fn start_by(mut command: Command, database_url: &str, stripe_url: &str, folder: &std::path::Path) -> Self {
+        let mut child = command
             .current_dir(folder)
             .envs([
                 ("MAINSTAY_DATABASE_URL", database_url),
