@@ -29,10 +29,11 @@ use crate::vault::{IndexKey, Opener, Sealer, VaultError};
 use crate::worker::{EventWorker, run_events};
 use lock::FileLock;
 
-/// How long requests in flight may take once the server is told to stop.
-const FINISH_REQUESTS: Duration = Duration::from_secs(10);
-/// How long the worker may take for its current batch.
-const FINISH_BATCH: Duration = Duration::from_secs(30);
+/// How long requests in flight may take once the server is told to stop. The web's own grace is shorter.
+const FINISH_REQUESTS: Duration = Duration::from_secs(9);
+/// How long each of the others may take after that: what waits in the inbox, the worker's batch, closing the database.
+/// Whoever starts us may kill us after ten seconds.
+const FINISH_REST: Duration = Duration::from_millis(800);
 
 /// Why the server did not start, or had to stop.
 #[derive(Debug, thiserror::Error)]
@@ -45,7 +46,7 @@ pub enum AppError {
     Migrate { database: String, source: StoreError },
     #[error("cannot read the database {database}: {source}")]
     Read { database: String, source: StoreError },
-    #[error("cannot lock {}: {source}", path.display())]
+    #[error("cannot lock {}: {source}. Check that the database's folder may be written to.", path.display())]
     Lock { path: PathBuf, source: std::io::Error },
     #[error(
         "another worker is at work on {database}, and an SQLite database takes one. Stop it, run this one with \
@@ -110,7 +111,10 @@ pub async fn open_migrated(database: &DatabaseUrl) -> Result<Store, AppError> {
     let open = |source| AppError::Open { database: database.to_string(), source };
     let store = Store::open(database.expose()).await.map_err(open)?;
     match store.migrate().await {
-        Ok(()) => Ok(store),
+        Ok(()) => match store.check_writable().await {
+            Ok(()) => Ok(store),
+            Err(source) => Err(AppError::Open { database: database.to_string(), source }),
+        },
         Err(source) => {
             store.close().await;
             Err(AppError::Migrate { database: database.to_string(), source })
@@ -283,18 +287,25 @@ impl Running {
         std::future::pending().await
     }
 
-    /// Stops accepting, finishes what is in flight, then the worker's batch, then closes the store.
+    /// Stops accepting, finishes what is in flight and the worker's batch, stores what waits, then closes the store.
     pub async fn stop(self) {
         self.account.abort();
+        // The worker ends its batch while requests finish; what they store is worked off at the next start.
+        let work = self.work.map(|Part { stop, task }| {
+            drop(stop);
+            task
+        });
         self.web.finish("web", FINISH_REQUESTS).await;
         // The router held the inbox; with it gone, the writer stores what waits and ends.
         if let Some(writer) = self.inbox {
-            finish(writer, "inbox", FINISH_REQUESTS).await;
+            finish(writer, "inbox", FINISH_REST).await;
         }
-        if let Some(work) = self.work {
-            work.finish("worker", FINISH_BATCH).await;
+        if let Some(work) = work {
+            finish(work, "worker", FINISH_REST).await;
         }
-        self.store.close().await;
+        if tokio::time::timeout(FINISH_REST, self.store.close()).await.is_err() {
+            tracing::warn!("the database did not close in time");
+        }
         drop(self.worker_lock);
     }
 }

@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
+use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::timeout::{RequestBodyTimeoutLayer, TimeoutLayer};
 use tracing::Instrument;
 
@@ -18,7 +19,7 @@ use super::error::ApiError;
 use super::extract::MAX_BODY;
 use super::pages::Page;
 use super::state::{Giving, Ops, WebState};
-use super::webhooks::Webhooks;
+use super::webhooks::{MAX_EVENT, Webhooks};
 use super::{campaigns, give, health, openapi, pledges, webhooks};
 use crate::domain::return_url::Sites;
 use crate::id::{Random, RequestId};
@@ -73,6 +74,9 @@ fn surround(routes: Router, random: Random) -> Router {
         .layer(CatchPanicLayer::custom(|_| ApiError::of_status(StatusCode::INTERNAL_SERVER_ERROR).into_response()))
         .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, REQUEST))
         .layer(RequestBodyTimeoutLayer::new(BODY_PIECE))
+        // Whoever says beforehand that the body is far longer than any we take is refused without reading it. The routes'
+        // own limits are below this one, and say by how much.
+        .layer(RequestBodyLimitLayer::new(2 * MAX_EVENT))
         .layer(middleware::from_fn(move |request: Request, next: Next| {
             let id = RequestId::new(&random);
             async move { identified(&id, request, next).await }

@@ -9,26 +9,51 @@ use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 /// Connections served at once; more wait in the kernel's queue.
 const MAX_CONNECTIONS: usize = 4096;
+/// Open files that are never connections of clients: the database, Stripe, what the program itself has open.
+const OTHER_FILES: usize = 128;
 /// How long a client may take to send a request's head, also between two requests of one connection.
 const HEAD: Duration = Duration::from_secs(10);
 /// Header bytes and the like of one connection.
 const MAX_BUFFER: usize = 64 * 1024;
 /// How long requests in flight may take to finish when we stop.
-const GRACE: Duration = Duration::from_secs(9);
+const GRACE: Duration = Duration::from_secs(8);
+
+/// How many files this process may have open, raised as far as it may be: the usual 1024 would be used up by idle sockets.
+#[cfg(unix)]
+fn open_files() -> usize {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+    let limit = if raised.is_ok() { maximum } else { current };
+    limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX))
+}
+
+#[cfg(not(unix))]
+fn open_files() -> usize {
+    usize::MAX
+}
 
 /// Serves `router` on `listener` until `stop`, then finishes what is in flight within [`GRACE`].
 pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
     let graceful = GracefulShutdown::new();
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS.min(open_files().saturating_sub(OTHER_FILES).max(1))));
+    let mut connections = JoinSet::new();
     loop {
-        let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
-        let accepted = tokio::select! {
+        // Those that have ended are let go of.
+        while connections.try_join_next().is_some() {}
+        let next = async {
+            let place = Arc::clone(&places).acquire_owned().await;
+            (place, listener.accept().await)
+        };
+        let (place, accepted) = tokio::select! {
             () = stop.cancelled() => break,
-            accepted = listener.accept() => accepted,
+            next = next => next,
         };
         let Ok((stream, _)) = accepted else {
             // Out of file descriptors: connections that end make room.
@@ -43,7 +68,7 @@ pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToke
             .max_buf_size(MAX_BUFFER)
             .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router.clone()));
         let connection = graceful.watch(connection);
-        tokio::spawn(async move {
+        connections.spawn(async move {
             // How a client goes away is its own affair.
             let _ = connection.await;
             drop(place);
@@ -52,5 +77,6 @@ pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToke
     drop(listener);
     if tokio::time::timeout(GRACE, graceful.shutdown()).await.is_err() {
         tracing::warn!("some requests did not finish in time and were cut");
+        connections.shutdown().await;
     }
 }

@@ -7,9 +7,8 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
-use axum::extract::{DefaultBodyLimit, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::extract::{DefaultBodyLimit, FromRequest as _, Request, State};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use secrecy::SecretString;
@@ -46,20 +45,20 @@ pub fn routes(webhooks: Webhooks) -> Router {
         (status = 413, body = Problem, content_type = "application/problem+json"),
         (status = 415, body = Problem, content_type = "application/problem+json", description = "a Content-Encoding"),
         (status = 503, body = Problem, content_type = "application/problem+json", description = "not stored; Stripe delivers again")))]
-pub async fn receive(
-    State(webhooks): State<Webhooks>,
-    headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
-) -> Result<Response, ApiError> {
+pub async fn receive(State(webhooks): State<Webhooks>, request: Request) -> Result<Response, ApiError> {
+    let headers = request.headers();
     if headers.get(header::CONTENT_ENCODING).is_some_and(|encoding| encoding != "identity") {
         return Err(ApiError::unsupported_media("expected an event without Content-Encoding, as Stripe sends it"));
     }
-    let body = body.map_err(|rejection| match rejection.status() {
+    // Whoever shows no signature is not listened to.
+    let signature = headers.get("stripe-signature").and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let signature =
+        signature.ok_or_else(|| ApiError::bad_request("bad_signature", &SignatureError::Missing.to_string()))?;
+    let body = Bytes::from_request(request, &()).await.map_err(|rejection| match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => ApiError::too_large("expected at most 1 MiB"),
         _ => ApiError::bad_request("body_unreadable", "the body ended early"),
     })?;
-    let signature = headers.get("stripe-signature").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    signature::verify(signature, &body, &webhooks.secrets, webhooks.clock.now()).map_err(|error| {
+    signature::verify(&signature, &body, &webhooks.secrets, webhooks.clock.now()).map_err(|error| {
         if let SignatureError::WrongTime { seconds_off } = error {
             metrics::counter!("mainstay_webhook_wrong_time_total").increment(1);
             tracing::warn!(seconds_off, "an event was signed rightly at another time: is this machine's clock right?");

@@ -92,11 +92,7 @@ impl Rebuilder {
     }
 
     async fn end(&self, tx: Tx) -> Result<(), ReconcileError> {
-        if self.dry_run {
-            tx.rollback().await?
-        } else {
-            tx.commit().await?
-        }
-        Ok(())
+        let ended = if self.dry_run { tx.rollback().await } else { tx.commit().await };
+        Ok(ended?)
     }
 }

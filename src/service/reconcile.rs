@@ -74,7 +74,7 @@ impl Reconciler {
         let mut applied: Vec<&str> = Vec::new();
         let mut ignored: HashMap<&'static str, Vec<&str>> = HashMap::new();
         let mut tx = self.store.begin().await?;
-        if !tx.take_turn().await?.is_none_or(|zone| Some(zone.as_str()) == self.zone.iana_name()) {
+        if tx.take_turn().await?.is_some_and(|zone| Some(zone.as_str()) != self.zone.iana_name()) {
             return Err(ReconcileError::OtherZone);
         }
         let ids = tx.upsert_donors(&donors.values().cloned().collect::<Vec<_>>(), now).await?;

@@ -61,7 +61,9 @@ impl Tx {
                 &reversed,
             )
             .await?;
-        refunds.into_iter().for_each(|row| books.load_refund(row.read()));
+        for row in refunds {
+            books.load_refund(row.read());
+        }
         let disputes: Vec<DisputeRow> = self
             .list(
                 "SELECT stripe_dispute_id, stripe_key, status, amount_minor, counted_minor, currency, withdrawn_at, \
@@ -69,7 +71,9 @@ impl Tx {
                 &reversed,
             )
             .await?;
-        disputes.into_iter().for_each(|row| books.load_dispute(row.read()));
+        for row in disputes {
+            books.load_dispute(row.read());
+        }
         Ok(())
     }
 

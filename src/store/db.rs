@@ -16,7 +16,8 @@ use sqlx::sqlite::{
     SqliteSynchronous,
 };
 use sqlx::{
-    Arguments, AssertSqlSafe, Encode, Executor as _, FromRow, PgPool, Postgres, Sqlite, SqlitePool, Transaction, Type,
+    Arguments, AssertSqlSafe, Connection as _, Encode, Executor as _, FromRow, PgPool, Postgres, Sqlite, SqlitePool,
+    Transaction, Type,
 };
 
 /// Connections that only read, on SQLite.
@@ -25,7 +26,7 @@ const SQLITE_READERS: u32 = 4;
 const WRITER_CACHE: &str = "-8000";
 /// How long the WAL may grow before it is folded into the file, in pages of 4 KiB: what is written often in between is
 /// folded once.
-const CHECKPOINT_PAGES: &str = "4000";
+const CHECKPOINT_PAGES: &str = "2000";
 /// All our statements look up by index, or add up everything once. A planner without statistics (every table is new once,
 /// and a backlog may come before the first ANALYZE) thinks that it might as well read or sort a whole table, and keeps to
 /// that while the table grows.
@@ -74,6 +75,8 @@ impl StoreError {
         match self {
             Self::Database(sqlx::Error::Database(error)) => match error.code().as_deref() {
                 // PostgreSQL: connection, resources, operator intervention, system, serialisation.
+                // 25P03: we froze inside a transaction and the server ended it.
+                Some("25P03") => true,
                 Some(code) if code.len() == 5 => {
                     ["08", "53", "57", "58", "40"].iter().any(|class| code.starts_with(class))
                 }
@@ -179,7 +182,9 @@ impl Db {
             let pool = SqlitePoolOptions::new().max_connections(size).min_connections(size);
             pool.acquire_timeout(PATIENCE).idle_timeout(None).max_lifetime(None)
         };
-        let write = pool(1).connect_with(writer).await?;
+        // A full disk ends a transaction on SQLite's side alone; a connection that still believes in it is of no more use.
+        let write = pool(1).before_acquire(|connection, _| Box::pin(async { Ok(!connection.is_in_transaction()) }));
+        let write = write.connect_with(writer).await?;
         let read = pool(SQLITE_READERS).connect_with(reader).await?;
         Ok(Self::Sqlite { read, write })
     }

@@ -90,18 +90,21 @@ fn bind<'c>(query: Query<'c>, event: &NewEvent) -> Query<'c> {
 impl Store {
     /// Stores events durably, all or none; one that is there already stays as it is.
     pub async fn put_events(&self, events: &[NewEvent]) -> Result<(), StoreError> {
+        // In one order, whoever stores them: two processes that hear the same events would else wait for each other.
+        let mut events: Vec<&NewEvent> = events.iter().collect();
+        events.sort_by(|one, two| one.envelope.id.cmp(&two.envelope.id));
         let mut tx = self.db.begin().await?;
         tx.batch(
             "INSERT INTO stripe_events (id, kind, object_id, api_version, livemode, stripe_created_at, received_at, state, \
              attempts, due_at, lease_until, error, settled_at) \
              VALUES {(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)} ON CONFLICT (id) DO NOTHING",
-            events,
-            bind,
+            &events,
+            |query, event| bind(query, event),
         )
         .await?;
         tx.batch(
             "INSERT INTO stripe_event_bodies (event_id, body) VALUES {(?, ?)} ON CONFLICT (event_id) DO NOTHING",
-            events,
+            &events,
             |query, event| query.bind(event.envelope.id.clone()).bind(event.body.clone()),
         )
         .await?;

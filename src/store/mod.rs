@@ -75,6 +75,13 @@ impl Store {
         Ok(MIGRATIONS.iter().map(status).collect())
     }
 
+    /// Whether something could be written.
+    pub async fn check_writable(&self) -> Result<(), StoreError> {
+        let mut tx = self.db.begin().await?;
+        tx.take_turn().await?;
+        tx.rollback().await
+    }
+
     /// Whether the database answers.
     pub async fn ping(&self) -> Result<(), StoreError> {
         self.db.read("SELECT 1 AS one").one::<(i32,)>().await.map(|_| ())

@@ -140,9 +140,10 @@ impl EventWorker {
             }) else {
                 continue;
             };
-            let answer = match asked.insert(object_id.clone()) {
-                true => self.fetch(event, object_id).await,
-                false => Err(UNCLEAR.to_owned()),
+            let answer = if asked.insert(object_id.clone()) {
+                self.fetch(event, object_id).await
+            } else {
+                Err(UNCLEAR.to_owned())
             };
             let why = match answer {
                 Ok(Outcome::Said(answer)) => {
@@ -183,14 +184,14 @@ impl EventWorker {
         };
         let fetches: Vec<_> = events.into_iter().map(fetch).collect();
         let answers: Vec<_> = stream::iter(fetches).buffered(FETCHES_AT_ONCE).collect().await;
-        let mut fetched = Vec::with_capacity(answers.len());
+        let mut readable = Vec::with_capacity(answers.len());
         for (event, answer) in answers {
             match answer {
-                Ok(outcome) => fetched.push((event, outcome)),
+                Ok(outcome) => readable.push((event, outcome)),
                 Err(why) => self.failed(event, &why).await?,
             }
         }
-        Ok(fetched)
+        Ok(readable)
     }
 
     async fn fetch(&self, event: &LeasedEvent, object_id: &str) -> Result<Outcome, String> {

@@ -22,7 +22,7 @@ use crate::store::BATCH;
 /// How long the worker rests when nothing was due and nobody called.
 const REST: Duration = Duration::from_millis(500);
 /// How long it lets events gather after a batch that was not full.
-const GATHER: Duration = Duration::from_millis(20);
+const GATHER: Duration = Duration::from_millis(50);
 /// How long it rests after the database or Stripe failed it.
 const REST_AFTER_FAILURE: Duration = Duration::from_secs(1);
 

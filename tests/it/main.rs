@@ -13,7 +13,11 @@ mod deploy;
 #[cfg(test)]
 mod evidence;
 #[cfg(test)]
+mod full_disk;
+#[cfg(test)]
 mod giving;
+#[cfg(test)]
+mod hostile;
 #[cfg(test)]
 mod journeys;
 #[cfg(test)]
@@ -34,6 +38,8 @@ mod refunds;
 mod retention;
 #[cfg(test)]
 mod shapes;
+#[cfg(test)]
+mod shutdown;
 #[cfg(test)]
 mod statements;
 #[cfg(test)]

@@ -187,7 +187,7 @@ async fn a_known_type_around_a_hostile_object_is_applied_or_ignored_and_never_pa
     for kind in BOTH {
         let app = TestApp::start(kind).await;
         for body in &bodies {
-            assert_eq!(app.deliver(body.as_bytes()).await, 200, "{:.60}", body);
+            assert_eq!(app.deliver(body.as_bytes()).await, 200, "{body:.60}");
         }
         let mut raw = event("evt_10", r#"{"id":"in_8","object":"invoice","description":"?"}"#).into_bytes();
         let at = raw.iter().position(|byte| *byte == b'?').expect("it is there");

@@ -6,6 +6,7 @@ use crate::domain::pledge::PledgeStatus;
 
 /// What the pledge's sessions say together.
 #[derive(Debug, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "four things that may or may not have been seen")]
 struct Sessions {
     complete: bool,
     expired: bool,

@@ -95,7 +95,9 @@ impl Tx {
                 None => drop(heard.insert(version.id.clone(), version)),
             }
         }
-        heard.into_iter().for_each(|(id, heard)| books.correct(&id, heard.fact));
+        for (id, heard) in heard {
+            books.correct(&id, heard.fact);
+        }
         books.link();
         let by_id = concat!(pledge_columns!(), "id IN {?}");
         for row in self.list::<super::PledgeRow>(by_id, pledges).await? {

@@ -74,10 +74,20 @@ impl Server {
         self.child.kill().expect("it is killed");
     }
 
-    /// SIGTERM, and how it ended.
-    pub fn terminate(mut self) -> ExitStatus {
-        let killed = Command::new("kill").arg(self.id().to_string()).status().expect("kill runs");
+    /// SIGTERM.
+    pub fn ask_to_end(&self) {
+        let killed = Command::new("kill").arg(self.child.id().to_string()).status().expect("kill runs");
         assert!(killed.success());
+    }
+
+    /// SIGTERM, and how it ended.
+    pub fn terminate(self) -> ExitStatus {
+        self.ask_to_end();
+        self.wait()
+    }
+
+    /// How it ended.
+    pub fn wait(mut self) -> ExitStatus {
         self.child.wait().expect("it ends")
     }
 
