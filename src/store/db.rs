@@ -24,9 +24,6 @@ use sqlx::{
 const SQLITE_READERS: u32 = 4;
 /// What the writer keeps of an SQLite file in memory, as `cache_size` takes it: KiB when negative.
 const WRITER_CACHE: &str = "-8000";
-/// How long the WAL may grow before it is folded into the file, in pages of 4 KiB: what is written often in between is
-/// folded once.
-const CHECKPOINT_PAGES: &str = "2000";
 /// All our statements look up by index, or add up everything once. A planner without statistics (every table is new once,
 /// and a backlog may come before the first ANALYZE) thinks that it might as well read or sort a whole table, and keeps to
 /// that while the table grows.
@@ -174,8 +171,7 @@ impl Db {
             .pragma("secure_delete", "ON")
             // What a statement would undo is small, and kept by no one.
             .pragma("temp_store", "MEMORY")
-            .pragma("cache_size", WRITER_CACHE)
-            .pragma("wal_autocheckpoint", CHECKPOINT_PAGES);
+            .pragma("cache_size", WRITER_CACHE);
         // Of the settings of the file only the writer speaks: to say them again takes the write lock.
         let reader = options.pragma("query_only", "ON");
         let pool = |size| {
