@@ -67,7 +67,7 @@ pub async fn receive(State(webhooks): State<Webhooks>, request: Request) -> Resu
     })?;
     let envelope = decode::envelope(&body);
     let event = envelope.id.clone();
-    webhooks.inbox.put(envelope, body).await.map_err(|error| {
+    webhooks.inbox.put(envelope, &body).await.map_err(|error| {
         tracing::warn!(event, %error, "an event was not stored");
         ApiError::unavailable("not_stored", 5)
     })?;

@@ -1,19 +1,21 @@
 //! Taking events in: sealed, durable, and only then acknowledged.
 //!
-//! One task writes for everybody: it gathers what waits, seals it and commits it together, so that many requests share
-//! one commit. The queue is bounded; when it is full the caller is told at once. Whoever got `Ok`
+//! Each caller seals its own event; one task writes for everybody: it gathers what waits and commits it together, so that
+//! many requests share one commit. The queue is bounded; when it is full the caller is told at once. Whoever got `Ok`
 //! can rely on the event being on disk.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
 
 use crate::clock::Clock;
 use crate::domain::event::{Envelope, EventState, is_handled};
+use crate::service::event_body;
 use crate::store::{BATCH, NewEvent, Store, StoreError};
-use crate::vault::{DataKey, Place, Sealer, VaultError};
+use crate::vault::{DataKey, Sealer, VaultError};
 
 /// Events that wait for the writer before callers are refused.
 const QUEUE: usize = 2048;
@@ -32,16 +34,23 @@ pub enum IngestError {
 const KEY_SEALS: usize = 1024;
 const KEY_LIVES: i64 = 10;
 
+type Answer = oneshot::Sender<Result<(), IngestError>>;
+
+/// How long a commit waits for the events of callers who were there a moment ago: they are on their way again. A fuller
+/// commit costs everybody less, and a lone caller waits for nobody.
+const GATHER: Duration = Duration::from_millis(1);
+
 struct Waiting {
-    envelope: Envelope,
-    body: Bytes,
-    answer: oneshot::Sender<Result<(), IngestError>>,
+    event: NewEvent,
+    answer: Answer,
 }
 
-/// Where events are handed in. Clones share one writer.
+/// Where events are handed in. Clones share one writer and one data key.
 #[derive(Clone, Debug)]
 pub struct Inbox {
     queue: mpsc::Sender<Waiting>,
+    keys: Arc<Keys>,
+    clock: Clock,
 }
 
 impl Inbox {
@@ -49,58 +58,104 @@ impl Inbox {
     /// notified after each commit that holds work for a worker.
     pub fn start(store: Store, sealer: Sealer, clock: Clock, arrived: Arc<Notify>) -> (Self, JoinHandle<()>) {
         let (queue, waiting) = mpsc::channel(QUEUE);
-        let writer = Writer { store, sealer, clock, arrived, key: None };
-        (Self { queue }, tokio::spawn(writer.run(waiting)))
+        let keys = Arc::new(Keys { sealer, current: Mutex::default() });
+        (Self { queue, keys, clock }, tokio::spawn(Writer { store, arrived }.run(waiting)))
     }
 
-    /// Stores an event; `Ok` once it is durable, also when it was there already.
-    pub async fn put(&self, envelope: Envelope, body: Bytes) -> Result<(), IngestError> {
+    /// Stores an event; `Ok` once it is durable, also when it was there already. Its body is sealed by the caller, so that
+    /// the writer has nothing to do but to write.
+    pub async fn put(&self, envelope: Envelope, body: &[u8]) -> Result<(), IngestError> {
+        let place = self.queue.try_reserve().map_err(|_| IngestError::Full)?;
+        let received_at = self.clock.now();
+        let sealed = self.keys.at(received_at).and_then(|key| event_body::seal(&key, &envelope.id, body));
+        let body = sealed.map_err(|error| {
+            tracing::error!(%error, "an event could not be sealed");
+            IngestError::NotStored
+        })?;
+        let handled = is_handled(&envelope.kind);
+        let note = match (handled, envelope.kind.is_empty()) {
+            (true, _) => None,
+            (false, true) => Some("signed, but not an event"),
+            (false, false) => Some("a type that is not acted on"),
+        };
+        let state = if handled { EventState::Received } else { EventState::Ignored };
         let (answer, answered) = oneshot::channel();
-        self.queue.try_send(Waiting { envelope, body, answer }).map_err(|_| IngestError::Full)?;
+        place.send(Waiting { event: NewEvent { envelope, body, state, note, received_at }, answer });
         answered.await.unwrap_or(Err(IngestError::NotStored))
+    }
+}
+
+/// The data key in use.
+#[derive(Debug)]
+struct Keys {
+    sealer: Sealer,
+    current: Mutex<Option<Current>>,
+}
+
+#[derive(Debug)]
+struct Current {
+    key: Arc<DataKey>,
+    seals: usize,
+    made_at: i64,
+}
+
+impl Keys {
+    /// The key to seal one body with.
+    fn at(&self, now: i64) -> Result<Arc<DataKey>, VaultError> {
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = |key: &Current| key.seals < KEY_SEALS && (0..KEY_LIVES).contains(&(now - key.made_at));
+        let mut key = match current.take().filter(fresh) {
+            Some(key) => key,
+            None => Current { key: Arc::new(self.sealer.data_key()?), seals: 0, made_at: now },
+        };
+        key.seals += 1;
+        let shared = Arc::clone(&key.key);
+        *current = Some(key);
+        Ok(shared)
     }
 }
 
 struct Writer {
     store: Store,
-    sealer: Sealer,
-    clock: Clock,
     arrived: Arc<Notify>,
-    /// The data key in use, how many bodies it has sealed, and when it was made.
-    key: Option<(DataKey, usize, i64)>,
 }
 
 impl Writer {
-    async fn run(mut self, mut waiting: mpsc::Receiver<Waiting>) {
+    async fn run(self, mut waiting: mpsc::Receiver<Waiting>) {
         let mut batch = Vec::with_capacity(BATCH);
+        let mut expected = 0;
         while waiting.recv_many(&mut batch, BATCH).await > 0 {
-            self.store_batch(std::mem::take(&mut batch)).await;
+            let until = Instant::now() + GATHER;
+            while batch.len() < expected {
+                let missing = expected - batch.len();
+                let more = waiting.recv_many(&mut batch, missing);
+                if timeout_at(until, more).await.unwrap_or(0) == 0 {
+                    break;
+                }
+            }
+            let stored = batch.len();
+            let (events, answers): (Vec<_>, Vec<_>) = batch.drain(..).map(|one| (one.event, one.answer)).unzip();
+            self.store_batch(&events, answers).await;
+            expected = (BATCH / 2).min(stored + waiting.len());
         }
     }
 
-    async fn store_batch(&mut self, batch: Vec<Waiting>) {
-        let Ok(events) = self.seal(&batch) else {
-            tracing::error!("events could not be sealed");
-            return answer_all(batch, &Err(IngestError::NotStored));
-        };
-        match self.store.put_events(&events).await {
-            Ok(()) => answer_all(batch, &Ok(())),
+    async fn store_batch(&self, events: &[NewEvent], answers: Vec<Answer>) {
+        match self.store.put_events(events).await {
+            Ok(()) => answer_all(answers, &Ok(())),
             Err(error) if error.is_outage() => {
                 tracing::error!(reason = error.code(), "events could not be stored");
-                answer_all(batch, &Err(IngestError::NotStored));
+                answer_all(answers, &Err(IngestError::NotStored));
             }
             // One of them is at fault: the others must not suffer for it.
             Err(_) => {
-                for (waiting, event) in batch.into_iter().zip(&events) {
+                for (event, answer) in events.iter().zip(answers) {
                     let stored = self.store.put_events(std::slice::from_ref(event)).await;
                     if let Err(error) = &stored {
-                        tracing::error!(
-                            event = event.envelope.id,
-                            reason = error.code(),
-                            "an event could not be stored"
-                        );
+                        let reason = error.code();
+                        tracing::error!(event = event.envelope.id, reason, "an event could not be stored");
                     }
-                    answer_all(vec![waiting], &stored.map_err(|_: StoreError| IngestError::NotStored));
+                    answer_all(vec![answer], &stored.map_err(|_: StoreError| IngestError::NotStored));
                 }
             }
         }
@@ -108,44 +163,11 @@ impl Writer {
             self.arrived.notify_one();
         }
     }
-
-    fn seal(&mut self, batch: &[Waiting]) -> Result<Vec<NewEvent>, VaultError> {
-        let now = self.clock.now();
-        let fresh = |(_, sealed, made_at): &(DataKey, usize, i64)| {
-            sealed + batch.len() <= KEY_SEALS && (0..KEY_LIVES).contains(&(now - made_at))
-        };
-        let (key, sealed, made_at) = match self.key.take().filter(fresh) {
-            Some(key) => key,
-            None => (self.sealer.data_key()?, 0, now),
-        };
-        let events = Self::seal_under(&key, batch, now);
-        self.key = Some((key, sealed + batch.len(), made_at));
-        events
-    }
-
-    fn seal_under(key: &DataKey, batch: &[Waiting], received_at: i64) -> Result<Vec<NewEvent>, VaultError> {
-        let sealed = |waiting: &Waiting| {
-            let place = Place { table: "stripe_events", column: "body", id: &waiting.envelope.id };
-            let handled = is_handled(&waiting.envelope.kind);
-            Ok(NewEvent {
-                envelope: waiting.envelope.clone(),
-                body: key.seal(place, &waiting.body)?,
-                state: if handled { EventState::Received } else { EventState::Ignored },
-                note: match (handled, waiting.envelope.kind.is_empty()) {
-                    (true, _) => None,
-                    (false, true) => Some("signed, but not an event"),
-                    (false, false) => Some("a type that is not acted on"),
-                },
-                received_at,
-            })
-        };
-        batch.iter().map(sealed).collect()
-    }
 }
 
-fn answer_all(batch: Vec<Waiting>, result: &Result<(), IngestError>) {
-    for waiting in batch {
+fn answer_all(answers: Vec<Answer>, result: &Result<(), IngestError>) {
+    for answer in answers {
         // Who no longer waits will be asked again by Stripe.
-        let _ = waiting.answer.send(result.clone());
+        let _ = answer.send(result.clone());
     }
 }

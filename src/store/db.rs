@@ -234,6 +234,14 @@ impl Tx {
         }
     }
 
+    fn generated(&mut self, sql: &'static str, shape: Shape) -> Query<'_> {
+        let dialect = match self {
+            Self::Sqlite(_) => Dialect::Sqlite,
+            Self::Pg(_) => Dialect::Pg,
+        };
+        self.text(generated(sql, shape, dialect))
+    }
+
     /// Runs `sql` once for up to 64 rows at a time: its part in braces is repeated per row and `bind` binds a row's
     /// values in order. Returns the rows affected.
     pub async fn batch<T>(
@@ -248,18 +256,14 @@ impl Tx {
             let run = RUNS.into_iter().find(|run| *run <= rest.len()).unwrap_or(1);
             let (now, later) = rest.split_at(run);
             rest = later;
-            affected += now.iter().fold(self.text(generated(sql, Shape::Rows(run))), &bind).run().await?;
+            affected += now.iter().fold(self.generated(sql, Shape::Rows(run)), &bind).run().await?;
         }
         Ok(affected)
     }
 
     /// A query that looks for lists of keys: each `IN {?}` of the text takes one, by [`Query::keys`].
     pub fn keyed(&mut self, sql: &'static str) -> Query<'_> {
-        let shape = match self {
-            Self::Sqlite(_) => Shape::JsonLists,
-            Self::Pg(_) => Shape::Arrays,
-        };
-        self.text(generated(sql, shape))
+        self.generated(sql, Shape::Lists)
     }
 
     /// All rows of a query with one list of keys; none when there are no keys.
@@ -289,36 +293,45 @@ impl Tx {
     }
 }
 
-/// What a generated text is made for.
+/// What is written out in a generated text.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Shape {
-    /// The part in braces is written out so many times.
+    /// The part in braces, so many times.
     Rows(usize),
-    /// A list of keys is an array (PostgreSQL).
-    Arrays,
-    /// A list of keys is a JSON text (SQLite).
-    JsonLists,
+    /// The lists of keys.
+    Lists,
+}
+
+/// Whom a generated text is for.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Dialect {
+    Sqlite,
+    Pg,
 }
 
 /// `sql` written out. Texts are built once.
-fn generated(sql: &'static str, shape: Shape) -> Text {
-    type Texts = HashMap<(&'static str, Shape), Arc<str>>;
+fn generated(sql: &'static str, shape: Shape, dialect: Dialect) -> Text {
+    type Texts = HashMap<(&'static str, Shape, Dialect), Arc<str>>;
     static TEXTS: LazyLock<Mutex<Texts>> = LazyLock::new(Mutex::default);
     let mut texts = TEXTS.lock().unwrap_or_else(PoisonError::into_inner);
-    Text::Built(Arc::clone(texts.entry((sql, shape)).or_insert_with(|| expand(sql, shape).into())))
+    Text::Built(Arc::clone(texts.entry((sql, shape, dialect)).or_insert_with(|| expand(sql, shape, dialect).into())))
 }
 
-/// See [`generated`]. All placeholders are `?` and are numbered in their order.
-pub(super) fn expand(sql: &str, shape: Shape) -> String {
-    let text = match shape {
-        Shape::Arrays => sql.replace("IN {?}", "= ANY(?)"),
-        Shape::JsonLists => sql.replace("IN {?}", "IN (SELECT value FROM json_each(?))"),
-        Shape::Rows(rows) => {
+/// See [`generated`]. All placeholders are `?`; PostgreSQL has them numbered in their order. SQLite does not: it would
+/// look for each by name along the list of all names, again for every value that is bound.
+pub(super) fn expand(sql: &str, shape: Shape, dialect: Dialect) -> String {
+    let text = match (shape, dialect) {
+        (Shape::Lists, Dialect::Pg) => sql.replace("IN {?}", "= ANY(?)"),
+        (Shape::Lists, Dialect::Sqlite) => sql.replace("IN {?}", "IN (SELECT value FROM json_each(?))"),
+        (Shape::Rows(rows), _) => {
             let (before, rest) = sql.split_once('{').unwrap_or((sql, "}"));
             let (row, after) = rest.split_once('}').unwrap_or((rest, ""));
             [before, &vec![row; rows].join(", "), after].concat()
         }
     };
+    if dialect == Dialect::Sqlite {
+        return text;
+    }
     let mut numbered = String::with_capacity(text.len() + text.len() / 4);
     for (n, piece) in text.split('?').enumerate() {
         if n > 0 {
@@ -459,25 +472,33 @@ impl<'c> Query<'c> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Shape, expand};
+    use super::{Dialect, Shape, expand};
 
     #[test]
-    fn the_part_in_braces_is_repeated_and_placeholders_are_numbered() {
+    fn the_part_in_braces_is_repeated_and_placeholders_are_numbered_where_that_helps() {
+        let sql = "INSERT INTO t (a, b) VALUES {(?, ?)} ON CONFLICT DO NOTHING";
         assert_eq!(
-            expand("INSERT INTO t (a, b) VALUES {(?, ?)} ON CONFLICT DO NOTHING", Shape::Rows(2)),
+            expand(sql, Shape::Rows(2), Dialect::Pg),
             "INSERT INTO t (a, b) VALUES ($1, $2), ($3, $4) ON CONFLICT DO NOTHING"
         );
-        assert_eq!(expand("SELECT 1", Shape::Rows(1)), "SELECT 1");
+        assert_eq!(
+            expand(sql, Shape::Rows(2), Dialect::Sqlite),
+            "INSERT INTO t (a, b) VALUES (?, ?), (?, ?) ON CONFLICT DO NOTHING"
+        );
+        assert_eq!(expand("SELECT 1", Shape::Rows(1), Dialect::Pg), "SELECT 1");
     }
 
     #[test]
     fn a_list_of_keys_is_one_value_on_both_databases() {
         let sql = "SELECT a FROM t WHERE b IN {?} AND c = ? OR d IN {?}";
-        assert_eq!(expand(sql, Shape::Arrays), "SELECT a FROM t WHERE b = ANY($1) AND c = $2 OR d = ANY($3)");
+        let list = "(SELECT value FROM json_each(?))";
         assert_eq!(
-            expand(sql, Shape::JsonLists),
-            "SELECT a FROM t WHERE b IN (SELECT value FROM json_each($1)) AND c = $2 OR d IN \
-             (SELECT value FROM json_each($3))"
+            expand(sql, Shape::Lists, Dialect::Pg),
+            "SELECT a FROM t WHERE b = ANY($1) AND c = $2 OR d = ANY($3)"
+        );
+        assert_eq!(
+            expand(sql, Shape::Lists, Dialect::Sqlite),
+            format!("SELECT a FROM t WHERE b IN {list} AND c = ? OR d IN {list}")
         );
     }
 }

@@ -80,9 +80,7 @@ fn bind<'c>(query: Query<'c>, event: &NewEvent) -> Query<'c> {
         .bind(event.envelope.created)
         .bind(event.received_at)
         .bind(event.state.as_str())
-        .bind(0_i64)
         .bind(event.received_at)
-        .bind(0_i64)
         .bind(event.note)
         .bind(settled)
 }
@@ -97,7 +95,7 @@ impl Store {
         tx.batch(
             "INSERT INTO stripe_events (id, kind, object_id, api_version, livemode, stripe_created_at, received_at, state, \
              attempts, due_at, lease_until, error, settled_at) \
-             VALUES {(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)} ON CONFLICT (id) DO NOTHING",
+             VALUES {(?, ?, ?, ?, ?, ?, ?, ?, 0, ?, 0, ?, ?)} ON CONFLICT (id) DO NOTHING",
             &events,
             |query, event| bind(query, event),
         )

@@ -14,9 +14,10 @@ use super::retention::Retention;
 use crate::clock::{HOUR, MINUTE};
 use crate::domain::event::{News, Reading};
 use crate::gateway::{Gateway, decode};
+use crate::service::event_body;
 use crate::service::reconcile::{Outcome, ReconcileError, Reconciler};
 use crate::store::{BATCH, LeasedEvent, StoreError};
-use crate::vault::{Opener, Place};
+use crate::vault::Opener;
 
 /// How long a worker may hold events, in seconds; far longer than a batch takes.
 pub const LEASE: i64 = 60;
@@ -165,8 +166,8 @@ impl EventWorker {
     }
 
     fn read(&self, event: &LeasedEvent) -> Result<Read, String> {
-        let place = Place { table: "stripe_events", column: "body", id: &event.envelope.id };
-        let body = self.opener.open(place, &event.body).map_err(|error| error.to_string())?;
+        let body =
+            event_body::open(&self.opener, &event.envelope.id, &event.body).map_err(|error| error.to_string())?;
         Ok(match decode::read(&event.envelope, &body) {
             Reading::Said(news) => Read::Here(Outcome::Said(vec![*news])),
             Reading::Nothing(why) => Read::Here(Outcome::Nothing(why)),

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use bytes::Bytes;
 use mainstay::clock::Clock;
 use mainstay::gateway::{Gateway, GatewayConfig, decode};
 use mainstay::id::Random;
@@ -57,7 +56,7 @@ impl Desk {
 
     /// Takes an event in.
     pub async fn hear(&self, event: &SentEvent) {
-        self.inbox.put(decode::envelope(&event.body), Bytes::from(event.body.clone())).await.expect("it is stored");
+        self.inbox.put(decode::envelope(&event.body), &event.body).await.expect("it is stored");
     }
 
     /// Works off what there is.
