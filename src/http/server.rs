@@ -7,7 +7,7 @@ use axum::Router;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -20,6 +20,9 @@ const OTHER_FILES: usize = 128;
 const HEAD: Duration = Duration::from_secs(10);
 /// Header bytes and the like of one connection.
 const MAX_BUFFER: usize = 64 * 1024;
+/// How long a client may take nothing of its answer.
+#[cfg(target_os = "linux")]
+const DEAF: Duration = Duration::from_secs(20);
 /// How long requests in flight may take to finish when we stop.
 const GRACE: Duration = Duration::from_secs(8);
 
@@ -37,6 +40,17 @@ fn open_files() -> usize {
 #[cfg(not(unix))]
 fn open_files() -> usize {
     usize::MAX
+}
+
+/// Lets the kernel end a connection whose client takes nothing of what we send for [`DEAF`].
+#[cfg(target_os = "linux")]
+fn forget_the_deaf(stream: &TcpStream) -> rustix::io::Result<()> {
+    rustix::net::sockopt::set_tcp_user_timeout(stream, DEAF.as_millis().try_into().unwrap_or(u32::MAX))
+}
+
+#[cfg(not(target_os = "linux"))]
+fn forget_the_deaf(_: &TcpStream) -> std::io::Result<()> {
+    Ok(())
 }
 
 /// Serves `router` on `listener` until `stop`, then finishes what is in flight within [`GRACE`].
@@ -62,6 +76,7 @@ pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToke
         };
         // Answers are small and waited for.
         let _ = stream.set_nodelay(true);
+        let _ = forget_the_deaf(&stream);
         let connection = hyper::server::conn::http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD)

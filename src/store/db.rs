@@ -30,6 +30,9 @@ const WRITER_CACHE: &str = "-8000";
 const PG_BY_INDEX: &str = "SET enable_seqscan = off; SET enable_bitmapscan = off; SET enable_sort = off";
 /// A process that freezes inside a transaction keeps others waiting for no longer than this; then the server ends it.
 const PG_FROZEN: &str = "SET idle_in_transaction_session_timeout = '20s'";
+/// How long an answer of the server is waited for. A line can be dead without anybody being told, and the system would try
+/// for a quarter of an hour.
+const PG_SILENT: Duration = Duration::from_secs(20);
 /// Prepared statements kept by each connection: every text in every length of a batch.
 const STATEMENTS: usize = 512;
 /// Connections to PostgreSQL.
@@ -205,7 +208,7 @@ impl Db {
     pub async fn begin(&self) -> Result<Tx, StoreError> {
         Ok(match self {
             Self::Sqlite { write, .. } => Tx::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?),
-            Self::Pg(pool) => Tx::Pg(pool.begin().await?),
+            Self::Pg(pool) => Tx::Pg(heard(pool.begin()).await?),
         })
     }
 
@@ -278,7 +281,7 @@ impl Tx {
     pub async fn commit(self) -> Result<(), StoreError> {
         match self {
             Self::Sqlite(tx) => tx.commit().await?,
-            Self::Pg(tx) => tx.commit().await?,
+            Self::Pg(tx) => heard(tx.commit()).await?,
         }
         Ok(())
     }
@@ -287,7 +290,7 @@ impl Tx {
     pub async fn rollback(self) -> Result<(), StoreError> {
         match self {
             Self::Sqlite(tx) => tx.rollback().await?,
-            Self::Pg(tx) => tx.rollback().await?,
+            Self::Pg(tx) => heard(tx.rollback()).await?,
         }
         Ok(())
     }
@@ -369,26 +372,34 @@ pub struct Query<'c> {
     broken: Option<sqlx::error::BoxDynError>,
 }
 
+/// What the server answers, unless the line to it is silent for too long.
+async fn heard<T>(answer: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, sqlx::Error> {
+    let silent = |_| Err(sqlx::Error::Io(std::io::ErrorKind::TimedOut.into()));
+    tokio::time::timeout(PG_SILENT, answer).await.unwrap_or_else(silent)
+}
+
 /// Runs `$method` of the bound query on whichever database it is for.
 macro_rules! on_target {
-    ($query:expr, $make:ident, $method:ident) => {{
+    ($query:expr, $make:ident, $method:ident $(, $then:ident)?) => {{
         let Query { target, sql, args, broken } = $query;
         if let Some(error) = broken {
             return Err(sqlx::Error::Encode(error).into());
         }
         match (target, args) {
-            (Target::SqlitePool(pool), Args::Sqlite(args)) => on_target!(@run sql, args, $make, $method, pool),
-            (Target::Sqlite(tx), Args::Sqlite(args)) => on_target!(@run sql, args, $make, $method, &mut **tx),
-            (Target::PgPool(pool), Args::Pg(args)) => on_target!(@run sql, args, $make, $method, pool),
-            (Target::Pg(tx), Args::Pg(args)) => on_target!(@run sql, args, $make, $method, &mut **tx),
+            (Target::SqlitePool(pool), Args::Sqlite(args)) => on_target!(@run sql, args, $make, $method, pool).await?$(.$then())?,
+            (Target::Sqlite(tx), Args::Sqlite(args)) => on_target!(@run sql, args, $make, $method, &mut **tx).await?$(.$then())?,
+            (Target::PgPool(pool), Args::Pg(args)) => heard(on_target!(@run sql, args, $make, $method, pool)).await?$(.$then())?,
+            (Target::Pg(tx), Args::Pg(args)) => heard(on_target!(@run sql, args, $make, $method, &mut **tx)).await?$(.$then())?,
             // `Query::new` picks the arguments by the target.
             _ => return Err(sqlx::Error::WorkerCrashed.into()),
         }
     }};
     (@run $sql:ident, $args:ident, $make:ident, $method:ident, $on:expr) => {
-        match $sql {
-            Text::Static(sql) => sqlx::$make(sql, $args).$method($on).await?,
-            Text::Built(sql) => sqlx::$make(AssertSqlSafe(sql), $args).$method($on).await?,
+        async move {
+            match $sql {
+                Text::Static(sql) => sqlx::$make(sql, $args).$method($on).await,
+                Text::Built(sql) => sqlx::$make(AssertSqlSafe(sql), $args).$method($on).await,
+            }
         }
     };
 }
@@ -433,25 +444,7 @@ impl<'c> Query<'c> {
 
     /// Runs it; the number of rows affected.
     pub async fn run(self) -> Result<u64, StoreError> {
-        let Query { target, sql, args, broken } = self;
-        if let Some(error) = broken {
-            return Err(sqlx::Error::Encode(error).into());
-        }
-        macro_rules! run {
-            ($args:ident, $on:expr) => {
-                match sql {
-                    Text::Static(sql) => sqlx::query_with(sql, $args).execute($on).await?.rows_affected(),
-                    Text::Built(sql) => sqlx::query_with(AssertSqlSafe(sql), $args).execute($on).await?.rows_affected(),
-                }
-            };
-        }
-        Ok(match (target, args) {
-            (Target::SqlitePool(pool), Args::Sqlite(args)) => run!(args, pool),
-            (Target::Sqlite(tx), Args::Sqlite(args)) => run!(args, &mut **tx),
-            (Target::PgPool(pool), Args::Pg(args)) => run!(args, pool),
-            (Target::Pg(tx), Args::Pg(args)) => run!(args, &mut **tx),
-            _ => return Err(sqlx::Error::WorkerCrashed.into()),
-        })
+        Ok(on_target!(self, query_with, execute, rows_affected))
     }
 
     /// Its only row.

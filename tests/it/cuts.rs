@@ -1,4 +1,4 @@
-//! The line to PostgreSQL is cut at a commit. Nobody can know whether it was done; everybody must be right all the same.
+//! The line to PostgreSQL is cut at a commit, or falls silent. Nobody can know whether it was done; everybody must be right all the same.
 
 use mainstay::config::Role;
 use mainstay::sandbox::Card;
@@ -67,4 +67,36 @@ async fn a_worker_whose_commit_was_cut_goes_on_and_every_event_has_one_effect() 
             worker.finish().await;
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_line_that_falls_silent_is_given_up_and_work_goes_on_over_another() {
+    let story = gift().await;
+    // Nobody is told that the line is dead: an event is answered in Stripe's time all the same.
+    let (database, proxy) = behind(Database::fresh(Kind::Postgres).await).await;
+    let web = TestApp::start_as(Role::Web, database, &[]).await;
+    let body = br#"{"id":"evt_1","type":"some.type","data":{"object":{"id":"x_1"}}}"#;
+    proxy.cut(Cut::Silence, 1);
+    let asked = std::time::Instant::now();
+    assert_eq!(web.deliver(body).await, 503);
+    assert!(asked.elapsed() < std::time::Duration::from_secs(30), "{:?}", asked.elapsed());
+    assert_eq!(web.deliver(body).await, 200, "without a restart");
+    assert_eq!(web.events().await["ignored"], 1);
+    web.finish().await;
+
+    // And a worker whose books could not be committed takes them up again.
+    let (database, proxy) = behind(story.untold(Kind::Postgres).await).await;
+    let web = TestApp::start_as(Role::Web, database, &[]).await;
+    for event in &story.events {
+        assert_eq!(web.deliver(&event.body).await, 200);
+    }
+    let (database, sandbox) = web.abandon().await;
+    sandbox.shutdown().await;
+    proxy.cut(Cut::Silence, 2);
+    let worker = TestApp::start_as(Role::Worker, database, &[]).await;
+    worker.clock.advance(story.now - worker.clock.now());
+    worker.caught_up().await;
+    assert_eq!(proxy.cuts(), 1);
+    assert_eq!(worker.database.books().await, story.books);
+    worker.finish().await;
 }

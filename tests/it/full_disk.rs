@@ -1,4 +1,4 @@
-//! SQLite on a disk that is full, and in a file that may not be written.
+//! SQLite on a disk that is full, in a file that may no longer be written, and in one that never could.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -141,6 +141,46 @@ async fn on_a_full_disk_nothing_is_acknowledged_that_is_not_stored_and_room_heal
     };
     tokio::time::timeout(std::time::Duration::from_mins(1), worked).await.expect("the worker goes on too");
     assert_eq!(counted(&server, &["parked"]).await, 0, "no event is blamed for the disk");
+    assert!(server.terminate().success());
+}
+
+/// Takes from a running server the right to write its files, or gives it back: by the file system, where that lets us,
+/// which also holds for files that are open; else by the process.
+fn may_write(server: &Server, folder: &Path, may: bool) {
+    let mut chattr = Command::new("chattr");
+    chattr.arg(if may { "-i" } else { "+i" }).args(["mainstay.db", "mainstay.db-wal"]).current_dir(folder);
+    if chattr.stderr(Stdio::null()).status().is_ok_and(|status| status.success()) {
+        return;
+    }
+    let limit = if may { "--fsize=unlimited:" } else { "--fsize=0:" };
+    let limited = Command::new("prlimit").args(["--pid", &server.id().to_string(), limit]).status();
+    assert!(limited.expect("prlimit runs").success());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn when_its_file_becomes_read_only_nothing_is_acknowledged_and_it_heals_without_a_restart() {
+    let database = Database::fresh(Kind::Sqlite).await;
+    let folder = database.folder.path();
+    let program = mainstay(&["serve"]);
+    let mut command = Command::new("sh");
+    // What is over a limit is then an error, and does not end the process.
+    command.args(["-c", "trap '' XFSZ; exec \"$@\"", "sh"]).arg(program.get_program()).args(program.get_args());
+    command.stdin(Stdio::null());
+    let server = Server::start_by(command, &database.url, "http://127.0.0.1:9/", folder);
+    assert_eq!(post(&server, 1).await, 200);
+    may_write(&server, folder, false);
+    let mut answers = Vec::new();
+    for n in 2..12 {
+        answers.push(post(&server, n).await);
+    }
+    // Before anything is asserted: what is immutable could not be cleared away.
+    may_write(&server, folder, true);
+    assert_eq!(answers, [503; 10]);
+    assert_eq!(counted(&server, &ALL).await, 1, "what was there can be read");
+    for n in 2..12 {
+        assert_eq!(post(&server, n).await, 200, "without a restart");
+    }
+    assert_eq!(counted(&server, &ALL).await, 11);
     assert!(server.terminate().success());
 }
 

@@ -103,3 +103,34 @@ async fn a_thousand_slow_sockets_and_endless_bodies_are_refused_cheaply_while_he
         assert!(server.terminate().success());
     }
 }
+
+/// Files that the process has open.
+#[cfg(target_os = "linux")]
+fn open_files(server: &Server) -> usize {
+    std::fs::read_dir(format!("/proc/{}/fd", server.id())).expect("it runs").count()
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_never_reads_its_answers_is_let_go_of() {
+    let database = Database::fresh(BOTH[0]).await;
+    let server = Server::start(&database.url, "http://127.0.0.1:9/", database.folder.path(), &["--only", "web"]);
+    // What is kept for reuse is there before we count.
+    let _ = healthy(&server.url, "first").await;
+    let before = open_files(&server);
+    let mut deaf = connect(&server.url).await;
+    let ask = b"GET /give HTTP/1.1\r\nhost: localhost\r\n\r\n".repeat(64);
+    // Until neither side has room for more.
+    while let Ok(sent) = tokio::time::timeout(Duration::from_secs(2), deaf.write_all(&ask)).await {
+        sent.expect("it is still there");
+    }
+    assert!(open_files(&server) > before, "it holds a connection");
+    let gone = async {
+        let mut looks = tokio::time::interval(Duration::from_millis(100));
+        while open_files(&server) > before {
+            looks.tick().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(1), gone).await.expect("it is let go of");
+    drop(deaf);
+}

@@ -1,4 +1,5 @@
-//! A line to PostgreSQL that is cut at a commit: before the server hears of it, or before the client hears that it is done.
+//! A line to PostgreSQL that is cut at a commit: before the server hears of it, or before the client hears that it is done;
+//! or that falls silent there, and stays open.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,6 +18,8 @@ const COMMIT: &[u8] = b"Q\0\0\0\x0bCOMMIT\0";
 pub enum Cut {
     BeforeCommit,
     AfterCommit,
+    /// Not cut at all: from then on nothing arrives on either side, and nobody is told.
+    Silence,
 }
 
 /// Passes connections on to one server.
@@ -83,6 +86,11 @@ impl Line {
             let commits = bytes[..read].windows(COMMIT.len()).any(|window| window == COMMIT);
             match self.due().filter(|_| commits) {
                 Some(Cut::BeforeCommit) => return self.count(),
+                Some(Cut::Silence) => {
+                    self.count();
+                    // Holds the client's side; the server's side stays open with it.
+                    return std::future::pending().await;
+                }
                 Some(Cut::AfterCommit) => {
                     // The next answer is the server's word that it is done; it does not reach the client.
                     silent.notify_one();
