@@ -199,6 +199,24 @@ pub struct Basics {
     pub log: Log,
 }
 
+/// What a page needs to know to lead readers to us and on to the checkout.
+#[derive(Debug, Clone)]
+pub struct Addresses {
+    pub basics: Basics,
+    pub public_url: Origin,
+    pub stripe_api_url: url::Url,
+}
+
+impl Addresses {
+    /// Where donors pay: Stripe's pages, or those of whatever stands in for Stripe.
+    pub fn checkout_origin(&self) -> String {
+        match self.stripe_api_url.host_str() {
+            Some("api.stripe.com") => "https://checkout.stripe.com".to_owned(),
+            _ => self.stripe_api_url.origin().ascii_serialization(),
+        }
+    }
+}
+
 /// What is logged, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Log {

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! main -> cli -> app -> { http, worker } -> service -> { store, gateway, mail } -> domain
-//! any layer -> config types, clock, crash, id, vault, telemetry
+//! any layer -> config types, clock, crash, id, text, vault, telemetry
 //! sandbox: imported by cli and tests only, and imports nothing but clock and id
 //! ```
 
@@ -24,5 +24,6 @@ pub mod sandbox;
 pub mod service;
 pub mod store;
 pub mod telemetry;
+pub mod text;
 pub mod vault;
 pub mod worker;

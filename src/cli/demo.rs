@@ -3,6 +3,8 @@
 //!
 //! It must not touch `mainstay.db`, `mainstay.env` or Stripe. Invariant: its folder is gone when it ends.
 
+mod paper;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -20,6 +22,7 @@ use crate::config::{
     Basics, DatabaseUrl, Log, LogFormat, NewsroomZone, Origin, Settings, StripeKey, WebSettings, WorkerSettings,
     live_stripe_key_in_environment,
 };
+use crate::domain::campaign::DEFAULT;
 use crate::id::Random;
 use crate::sandbox::{Delivery, Options, Sandbox};
 use crate::vault::NewKeys;
@@ -87,9 +90,11 @@ impl Demo {
         let day = super::report::day_of_clock(&ends.clock);
         print(&format!(
             "Mainstay demo: no real money moves, and nothing is kept when it ends (Ctrl-C).\n\
+             article      {}paper/en  (a newspaper of another origin, with the widget in its middle)\n\
              giving page  {}/give\n\
              sandbox      {}  (what Stripe sees; its buttons move the clock)\n\
              report       {} report revenue --from {day} --to {} --database-url {}\n",
+            ends.sandbox_url,
             ends.public_url,
             ends.sandbox_url,
             program.display(),
@@ -135,12 +140,23 @@ impl Stage {
         sandbox.add_endpoint(&format!("{own}/webhooks/stripe"), SANDBOX_WEBHOOK_SECRET);
         let public_url = demo.public_url.clone().or_else(|| Origin::parse(&own)).ok_or_else(impossible)?;
         let url = public_url.to_string();
-        let settings = settings(folder, public_url, &sandbox.url(), &random)?;
-        let app = match App::start_on(listener, settings, clock.clone(), random).await {
+        // The newspaper is on the sandbox's origin.
+        let paper = Origin::parse(sandbox_url.trim_end_matches('/')).ok_or_else(impossible)?;
+        let settings = settings(folder, public_url, paper, &sandbox.url(), &random)?;
+        let started = async {
+            let app = App::start_on(listener, settings, clock.clone(), random).await?;
+            if let Some(plain) = app.store.campaign(DEFAULT).await? {
+                let campaign = paper::dressed(plain);
+                app.store.put_campaign(&campaign, clock.now()).await?;
+                paper::publish(&sandbox, &sandbox_url, &url, &campaign);
+            }
+            Ok(app)
+        };
+        let app = match started.await {
             Ok(app) => app,
             Err(error) => {
                 sandbox.shutdown().await;
-                return Err(error.into());
+                return Err(error);
             }
         };
         let ends = Ends {
@@ -205,7 +221,13 @@ pub(super) fn public(given: Option<&Origin>, own: &str) -> String {
     given.map_or_else(|| reachable(own), |origin| format!("{origin}/"))
 }
 
-fn settings(folder: &Path, public_url: Origin, sandbox_url: &str, random: &Random) -> Result<Settings, CliError> {
+fn settings(
+    folder: &Path,
+    public_url: Origin,
+    paper: Origin,
+    sandbox_url: &str,
+    random: &Random,
+) -> Result<Settings, CliError> {
     let keys = NewKeys::generate(random);
     Ok(Settings {
         basics: Basics {
@@ -219,7 +241,7 @@ fn settings(folder: &Path, public_url: Origin, sandbox_url: &str, random: &Rando
         vault_public_key: keys.public,
         web: Some(WebSettings {
             public_url,
-            allowed_origins: Vec::new(),
+            allowed_origins: vec![paper],
             stripe_webhook_secrets: vec![SANDBOX_WEBHOOK_SECRET.into()],
         }),
         worker: Some(WorkerSettings {

@@ -1,6 +1,7 @@
 //! The command line: one file per command. A command reads its settings, calls the library and prints; it decides
 //! nothing else. Standard output is for results, standard error for logs and problems.
 
+mod campaign;
 mod demo;
 mod demo_once;
 mod events;
@@ -10,6 +11,7 @@ mod rebuild;
 mod report;
 mod sandbox;
 mod serve;
+mod snippet;
 
 use std::io::Write as _;
 use std::path::Path;
@@ -59,6 +61,11 @@ enum Command {
     /// Print what came in.
     #[command(subcommand)]
     Report(report::Report),
+    /// List, show and put in place what is offered to donors.
+    #[command(subcommand)]
+    Campaign(campaign::Command),
+    /// Print what to paste into a page of the newspaper.
+    Snippet(snippet::Snippet),
     /// Look at what Stripe sent, and let what could not be applied be tried again.
     #[command(subcommand)]
     Events(events::Events),
@@ -119,6 +126,8 @@ fn dispatch(command: Command) -> Result<(), CliError> {
         Command::Demo(demo) => block_on(demo.run()),
         Command::Sandbox(stand) => block_on(stand.run()),
         Command::Report(report) => block_on(report.run()),
+        Command::Campaign(campaign) => block_on(campaign.run()),
+        Command::Snippet(snippet) => block_on(snippet.run()),
         Command::Events(events) => block_on(events.run()),
         Command::Rebuild(rebuild) => block_on(rebuild.run()),
     }

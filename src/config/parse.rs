@@ -7,8 +7,8 @@ use url::Url;
 
 use super::sources::Given;
 use super::{
-    Basics, ConfigError, DatabaseUrl, Log, LogFormat, NewsroomZone, Origin, Problem, Role, Secrecy, Settings, Sources,
-    StripeKey, WebSettings, WorkerSettings, setting,
+    Addresses, Basics, ConfigError, DatabaseUrl, Log, LogFormat, NewsroomZone, Origin, Problem, Role, Secrecy,
+    Settings, Sources, StripeKey, WebSettings, WorkerSettings, setting,
 };
 use crate::id::Random;
 use crate::vault::{IndexKey, Opener, Sealer};
@@ -22,6 +22,19 @@ impl Basics {
         let mut reader = Reader::new(sources);
         let basics = reader.basics();
         reader.finish(basics)
+    }
+}
+
+impl Addresses {
+    /// What `snippet` needs.
+    pub fn load(sources: Sources) -> Result<Self, ConfigError> {
+        let mut reader = Reader::new(sources);
+        let basics = reader.basics();
+        let public_url = reader.get("PUBLIC_URL", Origin::parse);
+        let stripe_api_url = reader.get("STRIPE_API_URL", api_url);
+        let read = |((basics, public_url), stripe_api_url)| Self { basics, public_url, stripe_api_url };
+        let addresses = basics.zip(public_url).zip(stripe_api_url).map(read);
+        reader.finish(addresses)
     }
 }
 

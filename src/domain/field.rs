@@ -15,7 +15,8 @@ pub enum Given {
     Text(String),
     /// A number as it was written: what it means is for the field to say.
     Number(String),
-    /// Anything else: a list, an object, true, false, or a text that is none.
+    Flag(bool),
+    /// Anything else: a list, an object, or a text that is none.
     Other,
 }
 
@@ -40,6 +41,17 @@ impl Fields {
             None => Ok(None),
             Some(Given::Text(text)) => Ok(Some(text.as_str()).filter(|text| !text.is_empty())),
             Some(_) => Err(FieldError::new(name, "wrong_type", "expected a text")),
+        }
+    }
+
+    /// Yes or no, and no when it is left out. A form's box says `1` where it is ticked.
+    pub fn flag(&self, name: &str) -> Result<bool, FieldError> {
+        match self.get(name) {
+            None => Ok(false),
+            Some(Given::Flag(flag)) => Ok(*flag),
+            Some(Given::Text(text)) if text.is_empty() => Ok(false),
+            Some(Given::Text(text)) if text == "1" => Ok(true),
+            Some(_) => Err(FieldError::new(name, "wrong_type", "expected true or false")),
         }
     }
 

@@ -7,9 +7,11 @@
 pub mod books;
 pub mod calendar;
 pub mod campaign;
+pub mod campaign_file;
 pub mod event;
 pub mod facts;
 pub mod field;
+pub mod language;
 pub mod money;
 pub mod new_pledge;
 pub mod pledge;

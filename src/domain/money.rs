@@ -25,6 +25,8 @@ pub struct Currency([u8; 3]);
 pub struct UnknownCurrency;
 
 impl Currency {
+    pub const USD: Self = Self(*b"USD");
+
     /// Reads a code in any case.
     pub fn parse(code: &str) -> Result<Self, UnknownCurrency> {
         let upper = code.to_ascii_uppercase();

@@ -5,7 +5,8 @@
 
 use sha2::{Digest, Sha256};
 
-use super::campaign::{Campaign, DEFAULT, Offer, is_slug};
+use super::campaign::{Campaign, DEFAULT, Offer, Season, is_slug};
+use super::campaign_file::GREATEST_MINOR;
 use super::field::{FieldError, Fields, Given};
 use super::money::{Currency, Money};
 use super::pledge::Frequency;
@@ -13,7 +14,8 @@ use super::return_url::{self, Sites};
 use crate::id::hex;
 
 /// The fields of a JSON request.
-const JSON_FIELDS: [&str; 7] = ["campaign", "frequency", "amount_minor", "currency", "locale", "source", "return_url"];
+const JSON_FIELDS: [&str; 8] =
+    ["campaign", "frequency", "amount_minor", "currency", "cover_fee", "locale", "source", "return_url"];
 /// The longest `source`, in characters.
 pub const MAX_SOURCE: usize = 64;
 /// Languages Stripe's checkout speaks (source: Stripe's API reference, `locale` of a Checkout Session).
@@ -29,7 +31,10 @@ pub struct NewPledge {
     pub campaign: String,
     pub campaign_name: String,
     pub frequency: Frequency,
+    /// What was chosen.
     pub money: Money,
+    /// What is added to it to cover the payment fee.
+    pub cover_minor: i64,
     pub locale: Option<String>,
     /// Empty when not said.
     pub source: String,
@@ -69,8 +74,8 @@ impl Asked {
         self.fields.text("campaign").ok().map(|slug| slug.unwrap_or(DEFAULT)).filter(|slug| is_slug(slug))
     }
 
-    /// Holds the request against its campaign, if there is one. All mistakes are reported together.
-    pub fn parse(&self, campaign: Option<&Campaign>, sites: &Sites) -> Result<NewPledge, Vec<FieldError>> {
+    /// Holds the request, made at `now` (unix seconds), against its campaign, if there is one. All mistakes are reported together.
+    pub fn parse(&self, campaign: Option<&Campaign>, sites: &Sites, now: i64) -> Result<NewPledge, Vec<FieldError>> {
         let mut errors = match self.unit {
             Unit::Minor => self.fields.strangers(&JSON_FIELDS),
             Unit::Major => Vec::new(),
@@ -78,6 +83,7 @@ impl Asked {
         let missing =
             || FieldError::new("campaign", "unknown", "there is no such campaign; leave it out for the default");
         let campaign = keep(&mut errors, campaign.ok_or_else(missing));
+        errors.extend(campaign.and_then(|campaign| out_of_season(campaign.season(now))));
         let frequency = keep(&mut errors, self.frequency());
         let currency = keep(&mut errors, self.currency(campaign));
         let offer = campaign.zip(frequency.zip(currency)).and_then(|(campaign, (frequency, currency))| {
@@ -88,23 +94,30 @@ impl Asked {
         });
         let money = keep(&mut errors, self.money(currency)).flatten();
         let money = money.zip(offer).and_then(|(money, offer)| keep(&mut errors, self.within(money, offer)));
+        let cover_fee = keep(&mut errors, self.fields.flag("cover_fee")).unwrap_or(false);
+        let cover = campaign.zip(money).map(|(campaign, money)| Self::cover(cover_fee, campaign, money));
+        let cover_minor = cover.and_then(|cover| keep(&mut errors, cover));
         let locale = keep(&mut errors, self.locale());
         let source = keep(&mut errors, self.source());
-        let return_url = keep(&mut errors, self.return_url(sites));
-        match (campaign, frequency, money, locale, source, return_url) {
-            (Some(campaign), Some(frequency), Some(money), Some(locale), Some(source), Some(return_url))
-                if errors.is_empty() =>
-            {
-                Ok(NewPledge {
-                    campaign: campaign.slug.clone(),
-                    campaign_name: campaign.name.clone(),
-                    frequency,
-                    money,
-                    locale,
-                    source,
-                    return_url,
-                })
-            }
+        let return_url = keep(&mut errors, self.return_url(campaign, sites));
+        match (campaign, frequency, money.zip(cover_minor), locale, source, return_url) {
+            (
+                Some(campaign),
+                Some(frequency),
+                Some((money, cover_minor)),
+                Some(locale),
+                Some(source),
+                Some(return_url),
+            ) if errors.is_empty() => Ok(NewPledge {
+                campaign: campaign.slug.clone(),
+                campaign_name: campaign.name.clone(),
+                frequency,
+                money,
+                cover_minor,
+                locale,
+                source,
+                return_url,
+            }),
             _ => Err(errors),
         }
     }
@@ -181,6 +194,20 @@ impl Asked {
         Err(FieldError::new(field, code, message))
     }
 
+    /// What is added to the amount; nothing unless it was asked for.
+    fn cover(asked: bool, campaign: &Campaign, money: Money) -> Result<i64, FieldError> {
+        if !asked {
+            return Ok(0);
+        }
+        let wrong = |code, message| FieldError::new("cover_fee", code, message);
+        let fee = campaign.fee(money.currency);
+        let fee = fee.ok_or_else(|| wrong("not_offered", "the fee is not to be covered in this currency"))?;
+        let cover = fee.cover_minor(money.amount_minor);
+        // The limits are those of the amount; this one is Stripe's.
+        let fits = cover.filter(|cover| money.amount_minor.saturating_add(*cover) <= GREATEST_MINOR);
+        fits.ok_or_else(|| wrong("too_large", "with the fee the amount is more than can be charged at once"))
+    }
+
     fn locale(&self) -> Result<Option<String>, FieldError> {
         let Some(asked) = self.fields.text("locale")? else { return Ok(None) };
         let known = |tag: &str| LOCALES.iter().find(|known| known.eq_ignore_ascii_case(tag));
@@ -193,8 +220,7 @@ impl Asked {
 
     fn source(&self) -> Result<String, FieldError> {
         let source = self.fields.text("source")?.unwrap_or_default();
-        let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:".contains(c);
-        if source.len() <= MAX_SOURCE && source.chars().all(plain) {
+        if is_source(source) {
             Ok(source.to_owned())
         } else {
             let wanted = format!("expected at most {MAX_SOURCE} letters, digits and - _ . / : and no personal data");
@@ -202,9 +228,12 @@ impl Asked {
         }
     }
 
-    fn return_url(&self, sites: &Sites) -> Result<Option<String>, FieldError> {
+    fn return_url(&self, campaign: Option<&Campaign>, sites: &Sites) -> Result<Option<String>, FieldError> {
         let Some(url) = self.fields.text("return_url")? else { return Ok(None) };
-        return_url::parse(url, &sites.public_url, &sites.allowed_origins)
+        // A campaign may narrow what the settings allow, and never widens it.
+        let narrowed = campaign.map_or(&[][..], |campaign| campaign.return_origins.as_slice());
+        let allowed = sites.allowed_origins.iter().filter(|origin| narrowed.is_empty() || narrowed.contains(origin));
+        return_url::parse(url, &sites.public_url, &allowed.cloned().collect::<Vec<_>>())
             .map(Some)
             .map_err(|error| FieldError::new("return_url", "not_allowed", error.to_string()))
     }
@@ -213,17 +242,32 @@ impl Asked {
 impl NewPledge {
     /// SHA-256 of what was asked for, whatever its spelling.
     pub fn fingerprint(&self) -> String {
-        let minor = self.money.amount_minor.to_string();
+        let (minor, cover) = (self.money.amount_minor.to_string(), self.cover_minor.to_string());
         let parts = [
             self.campaign.as_str(),
             self.frequency.as_str(),
             &minor,
+            &cover,
             self.money.currency.code(),
             self.locale.as_deref().unwrap_or_default(),
             &self.source,
             self.return_url.as_deref().unwrap_or_default(),
         ];
         hex(&Sha256::digest(parts.join("\n")))
+    }
+}
+
+/// Whether `text` can say where a gift came from.
+pub fn is_source(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:".contains(c);
+    text.len() <= MAX_SOURCE && text.chars().all(plain)
+}
+
+fn out_of_season(season: Season) -> Option<FieldError> {
+    match season {
+        Season::Open => None,
+        Season::Upcoming => Some(FieldError::new("campaign", "upcoming", "this campaign has not begun yet")),
+        Season::Ended => Some(FieldError::new("campaign", "ended", "this campaign has ended")),
     }
 }
 

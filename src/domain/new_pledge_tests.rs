@@ -1,6 +1,10 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::domain::campaign::Fee;
+
+/// When the campaign ends.
+const END: i64 = 1_000;
 
 fn offer(code: &str, frequency: Frequency, min_minor: i64, max_minor: i64) -> Offer {
     let currency = Currency::parse(code).unwrap();
@@ -8,18 +12,15 @@ fn offer(code: &str, frequency: Frequency, min_minor: i64, max_minor: i64) -> Of
 }
 
 fn campaign() -> Campaign {
-    Campaign {
-        slug: "default".to_owned(),
-        name: "Support us".to_owned(),
-        default_currency: Currency::parse("USD").unwrap(),
-        default_frequency: Frequency::Monthly,
-        offers: vec![
-            offer("USD", Frequency::Once, 200, 1_000_000),
-            offer("USD", Frequency::Monthly, 200, 100_000),
-            offer("JPY", Frequency::Once, 300, 1_000_000),
-            offer("KWD", Frequency::Once, 100, 1_000_000),
-        ],
-    }
+    let offers = vec![
+        offer("USD", Frequency::Once, 200, 1_000_000),
+        offer("USD", Frequency::Monthly, 200, 100_000),
+        offer("JPY", Frequency::Once, 300, 1_000_000),
+        offer("KWD", Frequency::Once, 100, 1_000_000),
+    ];
+    let fee = Fee { currency: Currency::USD, percent_hundredths: 290, fixed_minor: 30 };
+    let plain = Campaign::plain("default", "Support us", Currency::USD, Frequency::Monthly, offers);
+    Campaign { fees: vec![fee], ends_at: Some(END), ..plain }
 }
 
 fn sites() -> Sites {
@@ -41,11 +42,11 @@ fn number(text: &str) -> Given {
 }
 
 fn json(given: &[(&str, Given)]) -> Result<NewPledge, Vec<FieldError>> {
-    Asked::json(fields(given)).parse(Some(&campaign()), &sites())
+    Asked::json(fields(given)).parse(Some(&campaign()), &sites(), 0)
 }
 
 fn form(given: &[(&str, Given)]) -> Result<NewPledge, Vec<FieldError>> {
-    Asked::form(fields(given)).parse(Some(&campaign()), &sites())
+    Asked::form(fields(given)).parse(Some(&campaign()), &sites(), 0)
 }
 
 fn mistakes(result: Result<NewPledge, Vec<FieldError>>) -> Vec<(String, String)> {
@@ -97,7 +98,7 @@ fn each_wrong_field_is_named_with_a_stable_code() {
     ] {
         let found = match field {
             // Which campaign is meant is looked up before: this one cannot be.
-            "campaign" => mistakes(Asked::json(fields(&[(field, given.clone())])).parse(None, &sites())),
+            "campaign" => mistakes(Asked::json(fields(&[(field, given.clone())])).parse(None, &sites(), 0)),
             _ => mistakes(json(&[(field, given.clone())])),
         };
         assert_eq!(found, [(field.to_owned(), code.to_owned())], "{field} {given:?}");
@@ -110,7 +111,7 @@ fn all_mistakes_come_at_once_and_repeat_no_value() {
     let errors = json(&given).unwrap_err();
     assert_eq!(errors.len(), 5, "{errors:?}");
     assert!(errors.iter().all(|error| !error.message.contains("MARK")));
-    let nothing = mistakes(Asked::json(Fields::default()).parse(None, &sites()));
+    let nothing = mistakes(Asked::json(Fields::default()).parse(None, &sites(), 0));
     assert_eq!(
         nothing.iter().map(|(field, _)| field.as_str()).collect::<Vec<_>>(),
         ["campaign", "frequency", "currency", "amount_minor"]
@@ -181,4 +182,43 @@ proptest! {
             prop_assert!((offer.min_minor..=offer.max_minor).contains(&pledge.money.amount_minor));
         }
     }
+}
+
+#[test]
+fn the_fee_is_added_only_where_it_was_asked_for_and_offered_and_limits_are_those_of_the_amount() {
+    let yes = ("cover_fee", Given::Flag(true));
+    let pledge = json(&[yes.clone()]).unwrap();
+    assert_eq!((pledge.money.amount_minor, pledge.cover_minor), (2500, 106));
+    assert_eq!(json(&[("cover_fee", Given::Flag(false))]).unwrap().cover_minor, 0);
+    assert_eq!(form(&[("amount", text("25")), ("cover_fee", text("1"))]).unwrap().cover_minor, 106);
+    assert_ne!(pledge.fingerprint(), json(&[]).unwrap().fingerprint());
+    // The greatest amount may be given with its fee.
+    assert!(json(&[yes.clone(), ("amount_minor", number("1000000"))]).unwrap().cover_minor > 0);
+    let jpy = [yes, ("currency", text("JPY"))];
+    assert_eq!(mistakes(json(&jpy)), [("cover_fee".to_owned(), "not_offered".to_owned())]);
+    assert_eq!(mistakes(json(&[("cover_fee", text("yes"))])), [("cover_fee".to_owned(), "wrong_type".to_owned())]);
+}
+
+#[test]
+fn a_campaign_that_has_ended_takes_nothing_more() {
+    let asked = Asked::json(fields(&[]));
+    assert!(asked.parse(Some(&campaign()), &sites(), END - 1).is_ok());
+    let late = asked.parse(Some(&campaign()), &sites(), END);
+    assert_eq!(mistakes(late), [("campaign".to_owned(), "ended".to_owned())]);
+}
+
+#[test]
+fn a_campaign_narrows_where_donors_return_to_and_never_widens_it() {
+    let both = ["https://paper.example".to_owned(), "https://other.example".to_owned()];
+    let sites = Sites { allowed_origins: both.to_vec(), ..sites() };
+    let returns = |origins: &[&str], url: &str| {
+        let return_origins = origins.iter().map(|origin| (*origin).to_owned()).collect();
+        let campaign = Campaign { return_origins, ..campaign() };
+        Asked::json(fields(&[("return_url", text(url))])).parse(Some(&campaign), &sites, 0).is_ok()
+    };
+    assert!(returns(&[], "https://other.example/a"));
+    assert!(returns(&["https://paper.example"], "https://paper.example/a"));
+    assert!(!returns(&["https://paper.example"], "https://other.example/a"));
+    assert!(!returns(&["https://evil.example"], "https://evil.example/"));
+    assert!(returns(&["https://paper.example"], "/give/thanks"), "our own pages are always there");
 }

@@ -111,6 +111,11 @@ impl ApiError {
         self.status
     }
 
+    /// After how many seconds it may be tried again.
+    pub fn retry_after(&self) -> Option<u32> {
+        self.retry_after
+    }
+
     /// What is wrong, field by field.
     pub fn field_errors(&self) -> &[FieldError] {
         &self.errors

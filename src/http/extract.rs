@@ -45,6 +45,8 @@ fn given(json: &str) -> Option<Given> {
         Some(b'n') => None,
         Some(b'"') => Some(serde_json::from_str(json).map_or(Given::Other, Given::Text)),
         Some(b'-' | b'0'..=b'9') => Some(Given::Number(json.to_owned())),
+        Some(b't') => Some(Given::Flag(true)),
+        Some(b'f') => Some(Given::Flag(false)),
         _ => Some(Given::Other),
     }
 }
@@ -76,7 +78,8 @@ mod tests {
         assert_eq!(fields.get("b"), Some(&Given::Number("1e400".to_owned())));
         assert_eq!(fields.get("c"), Some(&Given::Number("-5".to_owned())));
         assert_eq!(fields.get("d"), None);
-        for name in ["e", "f", "g", "h"] {
+        assert_eq!(fields.get("f"), Some(&Given::Flag(true)));
+        for name in ["e", "g", "h"] {
             assert_eq!(fields.get(name), Some(&Given::Other), "{name}");
         }
     }

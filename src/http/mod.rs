@@ -15,6 +15,7 @@ pub mod router;
 pub mod server;
 pub mod state;
 pub mod webhooks;
+pub mod widget;
 
 pub use router::{ops_router, router};
 pub use state::{Ops, WebState};

@@ -6,9 +6,13 @@ use std::sync::LazyLock;
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use minijinja::{AutoEscape, Environment, UndefinedBehavior, Value};
+use fluent_bundle::FluentValue;
+use minijinja::value::Kwargs;
+use minijinja::{AutoEscape, Environment, Error, State, UndefinedBehavior, Value, context};
 
 use super::error::ApiError;
+use crate::domain::language::Language;
+use crate::text;
 
 /// Nothing from anywhere but here; a form may lead on to the checkout, whatever its host.
 const CSP: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; \
@@ -22,12 +26,12 @@ static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_auto_escape_callback(|_| AutoEscape::Html);
+    environment.add_function("t", say);
     for (name, text) in [
         ("base", include_str!("../../templates/pages/base.html")),
         ("give", include_str!("../../templates/pages/give.html")),
-        ("thanks", include_str!("../../templates/pages/thanks.html")),
-        ("cancelled", include_str!("../../templates/pages/cancelled.html")),
-        ("problem", include_str!("../../templates/pages/problem.html")),
+        ("status", include_str!("../../templates/pages/status.html")),
+        ("message", include_str!("../../templates/pages/message.html")),
     ] {
         if let Err(error) = environment.add_template(name, text) {
             // Every template is rendered by a test.
@@ -37,8 +41,21 @@ static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
     environment
 });
 
-/// Renders a page.
-pub fn page(status: StatusCode, name: &str, values: &Value) -> Response {
+/// `t("id", amount=…)` in a template: a text in the page's language.
+#[expect(clippy::needless_pass_by_value, reason = "the engine hands functions their values so")]
+fn say(state: &State<'_, '_>, id: &str, values: Kwargs) -> Result<String, Error> {
+    let tag = state.lookup("language").map(|tag| tag.to_string()).unwrap_or_default();
+    let language = Language::parse(&tag).unwrap_or(Language::En);
+    let mut filled = Vec::new();
+    for name in values.args() {
+        filled.push((name, FluentValue::from(values.get::<String>(name)?)));
+    }
+    Ok(text::say(language, id, &filled))
+}
+
+/// Renders a page in `language`.
+pub fn page(status: StatusCode, name: &str, language: Language, values: Value) -> Response {
+    let values = context! { language => language.as_str(), ..values };
     let rendered = TEMPLATES.get_template(name).and_then(|template| template.render(values));
     match rendered {
         Ok(html) => {
@@ -46,6 +63,7 @@ pub fn page(status: StatusCode, name: &str, values: &Value) -> Response {
             let headers = response.headers_mut();
             headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CSP));
             headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            headers.insert(header::CONTENT_LANGUAGE, HeaderValue::from_static(language.as_str()));
             response.extensions_mut().insert(Page);
             response
         }
@@ -56,16 +74,18 @@ pub fn page(status: StatusCode, name: &str, values: &Value) -> Response {
     }
 }
 
-/// The style of all pages.
-pub async fn style() -> Response {
-    asset("text/css; charset=utf-8", include_str!("../../templates/pages/style.css"))
+/// The style of all pages: theirs, and the form's, which is the widget's. `more` comes last and wins.
+pub fn style(more: &str) -> Response {
+    let text =
+        [include_str!("../../templates/pages/style.css"), include_str!("../../widget/donate.css"), more].concat();
+    asset("text/css; charset=utf-8", text)
 }
 
-/// What the pages do better with a script; they work without.
+/// Turns the page of a pledge once its payment was reconciled; without it the page reloads.
 pub async fn script() -> Response {
-    asset("text/javascript; charset=utf-8", include_str!("../../templates/pages/give.js"))
+    asset("text/javascript; charset=utf-8", include_str!("../../templates/pages/status.js").to_owned())
 }
 
-fn asset(kind: &'static str, text: &'static str) -> Response {
+fn asset(kind: &'static str, text: String) -> Response {
     ([(header::CONTENT_TYPE, kind), (header::CACHE_CONTROL, "public, max-age=3600")], text).into_response()
 }

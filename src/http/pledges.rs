@@ -33,6 +33,8 @@ pub struct PledgeRequest {
     /// ISO 4217, in any case.
     #[schema(example = "USD")]
     pub currency: String,
+    /// Whether the payment fee is added, where the campaign says what it is.
+    pub cover_fee: Option<bool>,
     /// Language of the checkout page; Stripe decides when absent.
     #[schema(example = "en")]
     pub locale: Option<String>,
@@ -51,7 +53,12 @@ pub struct PledgeCreated {
     /// Always `open`.
     status: PledgeStatus,
     frequency: Frequency,
+    /// What was chosen.
     amount_minor: i64,
+    /// What is added to cover the payment fee.
+    cover_minor: i64,
+    /// What is charged each time.
+    total_minor: i64,
     #[schema(example = "USD")]
     currency: String,
     /// Where the donor pays.
@@ -66,7 +73,10 @@ pub struct PledgeBody {
     id: String,
     status: PledgeStatus,
     frequency: Frequency,
+    /// What was chosen.
     amount_minor: i64,
+    /// What is charged each time.
+    total_minor: i64,
     #[schema(example = "USD")]
     currency: String,
 }
@@ -94,6 +104,8 @@ pub async fn create(
         status: PledgeStatus::Open,
         frequency: started.pledge.frequency,
         amount_minor: started.pledge.money.amount_minor,
+        cover_minor: started.pledge.cover_minor,
+        total_minor: started.pledge.total().amount_minor,
         currency: started.pledge.money.currency.to_string(),
         checkout_url: started.checkout_url,
         expires_at: started.pledge.expires_at,
@@ -107,7 +119,7 @@ pub async fn parse(state: &Giving, asked: &Asked) -> Result<NewPledge, ApiError>
         Some(slug) => state.pledges.store.campaign(slug).await?,
         None => None,
     };
-    asked.parse(campaign.as_ref(), &state.sites).map_err(ApiError::invalid)
+    asked.parse(campaign.as_ref(), &state.sites, state.pledges.clock.now()).map_err(ApiError::invalid)
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
@@ -133,6 +145,7 @@ pub async fn show(State(state): State<Giving>, Path(id): Path<String>) -> Result
         status: pledge.status,
         frequency: pledge.frequency,
         amount_minor: pledge.money.amount_minor,
+        total_minor: pledge.total().amount_minor,
         currency: pledge.money.currency.to_string(),
     };
     Ok(([(header::CACHE_CONTROL, "no-store")], axum::Json(body)).into_response())

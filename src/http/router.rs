@@ -10,6 +10,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use tower_http::catch_panic::CatchPanicLayer;
+use tower_http::compression::CompressionLayer;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::timeout::{RequestBodyTimeoutLayer, TimeoutLayer};
@@ -20,7 +21,7 @@ use super::extract::MAX_BODY;
 use super::pages::Page;
 use super::state::{Giving, Ops, WebState};
 use super::webhooks::{MAX_EVENT, Webhooks};
-use super::{campaigns, give, health, openapi, pledges, webhooks};
+use super::{campaigns, give, health, openapi, pledges, webhooks, widget};
 use crate::domain::return_url::Sites;
 use crate::id::{Random, RequestId};
 use crate::service::start_pledge::Pledges;
@@ -47,6 +48,8 @@ pub fn router(state: WebState) -> Router {
         .with_state(giving.clone());
     let routes = api
         .merge(give::routes(giving))
+        .merge(widget::routes())
+        .layer(CompressionLayer::new())
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .merge(webhooks::routes(webhooks))
         .merge(ops_routes(ops))

@@ -36,6 +36,7 @@ mod subscriptions;
 mod tests;
 mod webhooks;
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -118,6 +119,16 @@ pub enum SandboxError {
     NoSuchObject(String),
 }
 
+/// A page of the world outside.
+#[derive(Debug, Clone)]
+pub struct Published {
+    /// Its media type.
+    pub kind: &'static str,
+    /// Its Content-Security-Policy.
+    pub policy: String,
+    pub text: String,
+}
+
 /// A running sandbox. Clones are the same one.
 #[derive(Clone)]
 pub struct Sandbox(Arc<Inner>);
@@ -130,6 +141,7 @@ struct Inner {
     /// Held by whoever delivers, so that two rounds never interleave.
     delivering: tokio::sync::Mutex<()>,
     released: Notify,
+    published: Mutex<BTreeMap<String, Published>>,
     stop: CancellationToken,
 }
 
@@ -155,6 +167,7 @@ impl Sandbox {
             client,
             delivering: tokio::sync::Mutex::new(()),
             released: Notify::new(),
+            published: Mutex::default(),
             stop: CancellationToken::new(),
         }));
         tokio::spawn(server::serve(sandbox.clone(), listener));
@@ -186,6 +199,15 @@ impl Sandbox {
     /// listens.
     pub fn reached_at(&self, url: &str) {
         url.clone_into(&mut self.lock().base);
+    }
+
+    /// Hangs a page out at `/paper/{name}`, instead of what was there.
+    pub fn publish(&self, name: &str, page: Published) {
+        self.0.published.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), page);
+    }
+
+    fn published(&self, name: &str) -> Option<Published> {
+        self.0.published.lock().unwrap_or_else(PoisonError::into_inner).get(name).cloned()
     }
 
     /// Sends every event from now on to `url` too, signed with `secret`.

@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use axum::extract::{Form, Path, State as Shared};
-use axum::http::StatusCode;
+use axum::http::{StatusCode, header};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Router, middleware};
@@ -21,6 +21,7 @@ pub(super) fn routes(sandbox: Sandbox) -> Router {
     Router::new()
         .route("/", get(dashboard::show))
         .route("/clock", post(dashboard::advance))
+        .route("/paper/{name}", get(paper))
         .route("/refund", post(dashboard::refund))
         .route("/dispute", post(dashboard::dispute))
         .route("/c/pay/{session}", get(checkout).post(pay))
@@ -35,6 +36,13 @@ async fn no_store(mut response: Response) -> Response {
     let value = axum::http::HeaderValue::from_static("no-store");
     response.headers_mut().insert(axum::http::header::CACHE_CONTROL, value);
     response
+}
+
+/// What was hung out.
+async fn paper(Shared(sandbox): Shared<Sandbox>, Path(name): Path<String>) -> Response {
+    let Some(page) = sandbox.published(&name) else { return StatusCode::NOT_FOUND.into_response() };
+    let head = [(header::CONTENT_TYPE, page.kind), (header::CONTENT_SECURITY_POLICY, page.policy.as_str())];
+    (head, page.text).into_response()
 }
 
 /// A whole page in plain, accessible HTML.

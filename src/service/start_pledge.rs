@@ -153,6 +153,7 @@ impl Pledges {
             campaign_name: new.campaign_name,
             frequency: new.frequency,
             money: new.money,
+            cover_minor: new.cover_minor,
             locale: new.locale,
             source: new.source,
             status: PledgeStatus::Open,
@@ -208,16 +209,23 @@ impl Pledges {
         Ok(Some(self.gateway.create_session(&request).await?))
     }
 
+    /// Back to where the donor came from: our page of that name, or the page of the newsroom the form is on.
+    fn cancel_url(&self, pledge: &Pledge) -> String {
+        let ours = pledge.return_url.strip_prefix(&self.public_url).is_some_and(|rest| rest.starts_with('/'));
+        let back = if ours { format!("{}/give/cancelled", self.public_url) } else { pledge.return_url.clone() };
+        with(&back, &format!("pledge={}&pledge_state=cancelled", pledge.id))
+    }
+
     fn session_request(&self, pledge: &Pledge) -> SessionRequest {
         SessionRequest {
             pledge_id: pledge.id.to_string(),
             campaign: pledge.campaign.clone(),
             campaign_name: pledge.campaign_name.clone(),
             frequency: pledge.frequency,
-            money: pledge.money,
+            money: pledge.total(),
             locale: pledge.locale.clone(),
-            success_url: with_pledge(&pledge.return_url, pledge.id.as_str()),
-            cancel_url: format!("{}/give/cancelled?pledge={}", self.public_url, pledge.id),
+            success_url: with(&pledge.return_url, &format!("pledge={}", pledge.id)),
+            cancel_url: self.cancel_url(pledge),
             expires_at: pledge.expires_at,
             created_at: pledge.created_at,
             attempt: pledge.stripe_attempt,
@@ -225,12 +233,12 @@ impl Pledges {
     }
 }
 
-/// The address with `pledge=…` in its query, before any fragment.
-fn with_pledge(url: &str, pledge: &str) -> String {
+/// The address with `more` in its query, before any fragment.
+fn with(url: &str, more: &str) -> String {
     let (address, fragment) = url.split_once('#').map_or((url, None), |(address, fragment)| (address, Some(fragment)));
     let joint = if address.contains('?') { '&' } else { '?' };
     let fragment = fragment.map(|fragment| format!("#{fragment}")).unwrap_or_default();
-    format!("{address}{joint}pledge={pledge}{fragment}")
+    format!("{address}{joint}{more}{fragment}")
 }
 
 fn digest(bytes: &[u8]) -> String {
@@ -239,11 +247,11 @@ fn digest(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::with_pledge;
+    use super::with;
 
     #[test]
     fn the_pledge_is_added_to_the_query_of_the_return_address() {
-        assert_eq!(with_pledge("https://a.example/", "plg_1"), "https://a.example/?pledge=plg_1");
-        assert_eq!(with_pledge("https://a.example/?b=1#c", "plg_1"), "https://a.example/?b=1&pledge=plg_1#c");
+        assert_eq!(with("https://a.example/", "pledge=plg_1"), "https://a.example/?pledge=plg_1");
+        assert_eq!(with("https://a.example/?b=1#c", "pledge=plg_1"), "https://a.example/?b=1&pledge=plg_1#c");
     }
 }

@@ -12,7 +12,10 @@ pub struct Pledge {
     pub campaign: String,
     pub campaign_name: String,
     pub frequency: Frequency,
+    /// What was chosen.
     pub money: Money,
+    /// What is added to it to cover the payment fee, in minor units.
+    pub cover_minor: i64,
     pub locale: Option<String>,
     pub source: String,
     pub return_url: String,
@@ -26,6 +29,14 @@ pub struct Pledge {
     pub checkout_url: Option<String>,
 }
 
+impl Pledge {
+    /// What is charged each time.
+    pub fn total(&self) -> Money {
+        // Both were checked together when the pledge was made.
+        Money::new(self.money.amount_minor.saturating_add(self.cover_minor), self.money.currency)
+    }
+}
+
 #[derive(sqlx::FromRow)]
 struct PledgeRow {
     id: String,
@@ -33,6 +44,7 @@ struct PledgeRow {
     campaign_name: String,
     frequency: String,
     amount_minor: i64,
+    cover_minor: i64,
     currency: String,
     locale: Option<String>,
     source: String,
@@ -56,6 +68,7 @@ impl PledgeRow {
             frequency: Frequency::parse(&self.frequency).ok_or(CORRUPT)?,
             status: PledgeStatus::parse(&self.status).ok_or(CORRUPT)?,
             money: Money::new(self.amount_minor, currency),
+            cover_minor: self.cover_minor,
             campaign: self.campaign,
             campaign_name: self.campaign_name,
             locale: self.locale,
@@ -77,7 +90,8 @@ impl Tx {
     pub async fn insert_pledge(&mut self, pledge: &Pledge) -> Result<(), StoreError> {
         self.query(
             "INSERT INTO pledges (id, campaign, frequency, amount_minor, currency, locale, source, return_url, status, \
-             created_at, expires_at, stripe_attempt) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
+             created_at, expires_at, stripe_attempt, cover_minor, total_minor) \
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
         )
         .bind(pledge.id.as_str())
         .bind(pledge.campaign.as_str())
@@ -91,6 +105,8 @@ impl Tx {
         .bind(pledge.created_at)
         .bind(pledge.expires_at)
         .bind(pledge.stripe_attempt)
+        .bind(pledge.cover_minor)
+        .bind(pledge.total().amount_minor)
         .run()
         .await
         .map(|_| ())
@@ -103,7 +119,7 @@ impl Store {
         let row: Option<PledgeRow> = self
             .db
             .read(
-                "SELECT p.id, p.campaign, c.name AS campaign_name, p.frequency, p.amount_minor, p.currency, p.locale, \
+                "SELECT p.id, p.campaign, c.name AS campaign_name, p.frequency, p.amount_minor, p.cover_minor, p.currency, p.locale, \
                  p.source, p.return_url, p.status, p.created_at, p.expires_at, p.given_up_at, p.settled_at, \
                  p.stripe_attempt, p.stripe_session_id, p.checkout_url \
                  FROM pledges p JOIN campaigns c ON c.slug = p.campaign WHERE p.id = $1",

@@ -8,10 +8,10 @@ use super::Finding;
 use super::source::{Source, line_of};
 
 /// What any layer above `domain` may use.
-const BASE: [&str; 6] = ["clock", "config", "crash", "id", "telemetry", "vault"];
+const BASE: [&str; 7] = ["clock", "config", "crash", "id", "telemetry", "text", "vault"];
 
 /// What each layer may use besides itself and, but for `domain` and `sandbox`, [`BASE`].
-const LAYERS: [(&str, &[&str]); 17] = [
+const LAYERS: [(&str, &[&str]); 18] = [
     ("main", &["cli"]),
     ("cli", &["app", "http", "worker", "service", "store", "gateway", "mail", "domain"]),
     ("app", &["http", "worker", "service", "store", "gateway", "mail", "domain"]),
@@ -27,6 +27,7 @@ const LAYERS: [(&str, &[&str]); 17] = [
     ("config", &["domain"]),
     ("crash", &[]),
     ("telemetry", &[]),
+    ("text", &["domain"]),
     ("vault", &[]),
     ("clock", &[]),
     ("id", &[]),

@@ -1,0 +1,199 @@
+//! `mainstay campaign`: what is offered, to whom, in which words. A campaign is written down in a file and put in place
+//! whole; doing so again changes nothing.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use clap::{Args, Subcommand};
+
+use super::{CliError, open_existing, print, sources};
+use crate::clock::Clock;
+use crate::config::{BasicFlags, Basics};
+use crate::domain::campaign::{Campaign, Season};
+use crate::domain::campaign_file::CampaignFile;
+use crate::domain::field::FieldError;
+use crate::domain::money::Money;
+use crate::store::Store;
+
+/// The longest file that is read, and the longest picture.
+const MAX_FILE: u64 = 64 * 1024;
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Command {
+    /// List all campaigns.
+    List(Settings),
+    /// Show one campaign.
+    Show(Show),
+    /// Put the campaign of a file in place, new or instead of what is there.
+    #[command(after_help = EXAMPLE)]
+    Apply(Apply),
+}
+
+const EXAMPLE: &str = "\
+Example:
+  mainstay campaign apply docs/campaign.toml
+The file is checked as a whole; nothing is changed while anything in it is wrong. docs/campaign.toml is a sample that
+says what everything means.";
+
+#[derive(Debug, Args)]
+pub(super) struct Settings {
+    #[command(flatten)]
+    settings: BasicFlags,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Show {
+    slug: String,
+    #[command(flatten)]
+    settings: BasicFlags,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Apply {
+    file: PathBuf,
+    #[command(flatten)]
+    settings: BasicFlags,
+}
+
+impl Command {
+    pub async fn run(self) -> Result<(), CliError> {
+        match self {
+            Self::List(asked) => list(asked).await,
+            Self::Show(asked) => show(asked).await,
+            Self::Apply(asked) => apply(asked).await,
+        }
+    }
+}
+
+async fn open(settings: BasicFlags) -> Result<(Store, Basics), CliError> {
+    let basics = Basics::load(sources(settings.into())?)?;
+    crate::telemetry::start(&basics.log)?;
+    Ok((open_existing(&basics.database_url).await?, basics))
+}
+
+async fn list(asked: Settings) -> Result<(), CliError> {
+    let (store, _) = open(asked.settings).await?;
+    let now = Clock::system().now();
+    let mut text = String::new();
+    for slug in store.campaign_slugs().await? {
+        if let Some(campaign) = store.campaign(&slug).await? {
+            let _ = writeln!(text, "{slug:<24} {:<9} {}", season(&campaign, now), campaign.name);
+        }
+    }
+    store.close().await;
+    print(&text)
+}
+
+async fn show(asked: Show) -> Result<(), CliError> {
+    let (store, _) = open(asked.settings).await?;
+    let found = store.campaign(&asked.slug).await?;
+    store.close().await;
+    let campaign = found.ok_or_else(|| {
+        CliError::Failed(format!("there is no campaign `{}`; `mainstay campaign list` names all", shown(&asked.slug)))
+    })?;
+    print(&described(&campaign, Clock::system().now()))
+}
+
+async fn apply(asked: Apply) -> Result<(), CliError> {
+    let file = read(&asked.file)?;
+    let (store, basics) = open(asked.settings).await?;
+    let campaign = file.read(basics.time_zone.zone()).map_err(|errors| refused(&asked.file, &errors))?;
+    let before = store.campaign(&campaign.slug).await?;
+    let done = match &before {
+        Some(before) if *before == campaign => "unchanged",
+        Some(_) => "changed",
+        None => "made",
+    };
+    if done != "unchanged" {
+        store.put_campaign(&campaign, Clock::system().now()).await?;
+    }
+    store.close().await;
+    print(&format!("{done}: campaign {}\n", campaign.slug))
+}
+
+/// Reads the file and the picture it names.
+fn read(path: &Path) -> Result<CampaignFile, CliError> {
+    let text = String::from_utf8(bytes(path)?).map_err(|_| failed(path, "it is not UTF-8"))?;
+    let mut file: CampaignFile = toml::from_str(&text).map_err(|error| failed(path, error.to_string().trim_end()))?;
+    if let Some(logo) = &file.logo {
+        let picture = path.parent().unwrap_or(Path::new("")).join(logo);
+        let kind = match picture.extension().and_then(|extension| extension.to_str()) {
+            Some("png") => "png",
+            Some("svg") => "svg+xml",
+            Some("webp") => "webp",
+            Some("jpg" | "jpeg") => "jpeg",
+            _ => return Err(failed(&picture, "expected a .png, .svg, .webp or .jpg file")),
+        };
+        file.logo = Some(format!("data:image/{kind};base64,{}", STANDARD.encode(bytes(&picture)?)));
+    }
+    Ok(file)
+}
+
+fn bytes(path: &Path) -> Result<Vec<u8>, CliError> {
+    let length = std::fs::metadata(path).map_err(|error| failed(path, &error.to_string()))?.len();
+    if length > MAX_FILE {
+        return Err(failed(path, "it is longer than 64 KiB"));
+    }
+    std::fs::read(path).map_err(|error| failed(path, &error.to_string()))
+}
+
+fn failed(path: &Path, why: &str) -> CliError {
+    CliError::Failed(format!("{}: {why}", path.display()))
+}
+
+fn refused(path: &Path, errors: &[FieldError]) -> CliError {
+    let count = errors.len();
+    let mut text = format!("{} has {count} problem{}:", path.display(), if count == 1 { "" } else { "s" });
+    for error in errors {
+        let _ = write!(text, "\n  {}: {}", error.field, error.message);
+    }
+    text.push_str("\nNothing was changed.");
+    CliError::Failed(text)
+}
+
+/// What somebody typed, without what would turn a terminal.
+fn shown(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(64).collect()
+}
+
+fn season(campaign: &Campaign, now: i64) -> &'static str {
+    match campaign.season(now) {
+        Season::Upcoming => "upcoming",
+        Season::Open => "open",
+        Season::Ended => "ended",
+    }
+}
+
+fn described(campaign: &Campaign, now: i64) -> String {
+    let mut text = format!("{} ({})\n{}\n\n", campaign.slug, season(campaign, now), campaign.name);
+    for offer in &campaign.offers {
+        let amounts: Vec<String> =
+            offer.suggested_minor.iter().map(|minor| Money::new(*minor, offer.currency).to_string()).collect();
+        let (currency, frequency) = (offer.currency.code(), offer.frequency.as_str());
+        let (min, max) = (offer.min(), offer.max());
+        let _ = writeln!(text, "{currency} {frequency:<8} {}  from {min} to {max}", amounts.join(", "));
+    }
+    for fee in &campaign.fees {
+        let percent = Money::new(fee.percent_hundredths, fee.currency).amount_minor;
+        let fixed = Money::new(fee.fixed_minor, fee.currency);
+        let _ = writeln!(text, "fee {} {}.{:02} % + {fixed}", fee.currency, percent / 100, percent % 100);
+    }
+    for (name, value) in [("statement", &campaign.statement), ("policy", &campaign.policy_url)] {
+        if let Some(value) = value {
+            let _ = writeln!(text, "{name} {value}");
+        }
+    }
+    let languages: Vec<&str> = campaign.texts.keys().map(|language| language.as_str()).collect();
+    let _ = writeln!(
+        text,
+        "language {}; own texts in {}",
+        campaign.default_language.as_str(),
+        match languages.join(", ") {
+            none if none.is_empty() => "none".to_owned(),
+            some => some,
+        }
+    );
+    text
+}

@@ -1,0 +1,105 @@
+# What readers see on the giving pages and in the widget.
+how-often = How often
+once = Once
+monthly = Monthly
+annual = Annually
+how-much = How much
+other-amount = Another amount
+currency = Currency
+minimum-once = From { $amount }.
+minimum-monthly = Monthly from { $amount }. You can cancel any time.
+minimum-annual = Annually from { $amount }. You can cancel any time.
+continue = Continue to payment
+continue-once = Continue – { $amount } once
+continue-monthly = Continue – { $amount } monthly
+continue-annual = Continue – { $amount } a year
+given-once = { $amount } once
+given-monthly = { $amount } monthly
+given-annual = { $amount } a year
+cover-fee = Add { $cover } to cover the payment fee: { $total } in total
+cover-fee-plain = Add the payment fee, so that the newsroom gets the whole amount
+statement = Your bank statement will show: { $statement }
+methods = Ways to pay
+method-card = Card
+method-apple_pay = Apple Pay
+method-google_pay = Google Pay
+method-sepa = SEPA direct debit
+method-bank = Bank transfer
+provider = You pay on a page of Stripe, our payment provider. We keep as little about you as we can.
+policy = Privacy policy
+lead = We are paid by readers and by nobody else. Whatever you give keeps the next story coming.
+other-offer = Changed how often, or the currency?
+show-offer = Show amounts to match
+
+loading = Loading the form…
+submitting = One moment…
+redirecting = Taking you to the payment page…
+check-gift = Please check your gift
+error-required = Choose an amount, or write one.
+error-malformed = Write the amount in figures, such as { $amount }.
+error-too-small = The least is { $amount }.
+error-too-large = The most is { $amount }.
+error-too-fine = Amounts are multiples of { $amount }.
+error-not-offered = This is not offered in this currency. Please choose something else.
+error-other = Something about the form is not right. Please choose again.
+offline = You seem to be offline. Your choice is kept: try again once you are connected.
+server-error = That did not work. Nothing was charged, and your choice is kept.
+try-again = Try again
+rate-limited = { $count ->
+    [one] There were too many tries just now. Nothing was charged. Please try again in { $n } minute.
+   *[other] There were too many tries just now. Nothing was charged. Please try again in { $n } minutes.
+}
+
+thanks-title = Thank you – your gift was received
+thanks-lead = It goes straight into reporting.
+processing-title = Thank you – your payment is on its way
+processing-lead = A bank debit takes a few days; you need not do anything.
+waiting-title = Thank you – we are waiting for your payment to be confirmed
+waiting-lead = This turns by itself; it usually takes seconds.
+waiting-again = Look again
+refused-title = Your gift was not received
+refused-lead = Nothing more will be charged. You are welcome to try again.
+returned-title = Thank you
+returned-lead = Your support keeps this newsroom going.
+cancelled-title = Nothing was charged
+cancelled-lead = You left the payment page before paying. That is all right; your choice is one click away.
+give-again = Back to the form
+ended-title = This campaign has ended
+ended-lead = Thank you to everybody who gave. You can still support us on our giving page.
+upcoming-title = This campaign has not begun yet
+upcoming-lead = Please come back a little later.
+
+missing-title = There is nothing here
+missing-lead = The address may be old: a gift can be looked at for a day after it was made.
+unavailable-title = The payment page cannot be reached right now
+unavailable-lead = Nothing was charged. Please try again in a minute.
+limited-title = Too many tries just now
+failed-title = That did not work
+failed-lead = Nothing was charged. Please go back and try again.
+to-giving-page = To the giving page
+
+reminder-open = Not ready to support today? Remind me later
+reminder-when = When shall we write?
+reminder-next-month = Next month
+reminder-on = On a date
+reminder-payday = After payday
+reminder-date = Date
+reminder-day = Day of the month you are paid
+email = E-mail address
+email-wrong = Write an e-mail address, such as name@example.org.
+date-wrong = Choose a date from tomorrow on.
+day-wrong = Write a day of the month, from 1 to 31.
+reminder-promise = { $count ->
+    [one] We will write on { $date }, { $n } mail at most.
+   *[other] We will write on { $date }, { $n } mails at most.
+}
+reminder-ask = Remind me
+reminder-asked-title = One more step
+reminder-asked-lead = We have sent you a mail. Confirm it, and we will write on { $date }.
+newsletter-title = Our newsletter
+newsletter-agree = Yes, send me the newsletter
+newsletter-agree-wrong = Tick the box if you want the newsletter.
+newsletter-preview = Look at an issue
+newsletter-ask = Sign up
+newsletter-asked-title = One more step
+newsletter-asked-lead = We have sent you a mail. Confirm it, and the newsletter is on its way.
