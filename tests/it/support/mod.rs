@@ -4,6 +4,7 @@
 //! Nothing here may replace a layer of the product by a double: it starts the real thing beside us.
 
 pub mod app;
+pub mod axe;
 pub mod browser;
 pub mod database;
 pub mod desk;
