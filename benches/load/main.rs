@@ -18,7 +18,11 @@ mod process;
 mod report;
 mod scale;
 mod story;
-#[expect(dead_code, reason = "the tests' own kit, of which the bench needs the servers and the databases")]
+#[expect(
+    dead_code,
+    unused_imports,
+    reason = "the tests' own kit, of which the bench needs the servers and the databases"
+)]
 #[path = "../../tests/it/support/mod.rs"]
 mod support;
 

@@ -2,15 +2,11 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
-use std::time::Duration;
 
 use thirtyfour::prelude::*;
 
 use crate::support::browser::Browser;
 use crate::support::process::mainstay;
-
-/// How long a page may take to turn.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A demo on free ports, ended with the test.
 struct Demo {
@@ -40,28 +36,19 @@ impl Drop for Demo {
     }
 }
 
-async fn click(browser: &Browser, css: &'static str) {
-    browser.query(By::Css(css)).first().await.expect(css).click().await.expect("it can be clicked");
-}
-
 /// Picks on the giving page, pays with `card` on the checkout page.
 async fn give(browser: &Browser, demo: &Demo, frequency: &'static str, card: &'static str) {
     browser.goto(&demo.page).await;
-    click(browser, frequency).await;
-    click(browser, "#amounts .pick:first-of-type input").await;
-    click(browser, "form button[type=submit]").await;
-    browser.query(By::Css(card)).wait(PATIENCE, Duration::from_millis(50)).first().await.expect("the checkout page");
-    click(browser, card).await;
-    click(browser, "button[type=submit]").await;
+    browser.click(frequency).await;
+    browser.click("#amounts .pick:first-of-type input").await;
+    browser.click("form button[type=submit]").await;
+    browser.click(card).await;
+    browser.click("button[type=submit]").await;
 }
 
 async fn heading(browser: &Browser, text: &str) {
     let turned = browser.query(By::XPath(format!("//h1[contains(., '{text}')]")));
-    turned
-        .wait(PATIENCE, Duration::from_millis(100))
-        .first()
-        .await
-        .unwrap_or_else(|_| panic!("the page turns to {text}"));
+    turned.first().await.unwrap_or_else(|_| panic!("the page turns to {text}"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -80,14 +67,9 @@ async fn without_a_script_on_a_small_telephone_a_declined_card_can_be_followed_b
     let demo = Demo::start();
     let browser = Browser::options().with_window(320, 640).javascript_off().open().await;
     give(&browser, &demo, "input[value=once]", "input[value=declined]").await;
-    browser
-        .query(By::Css("input[value=works]"))
-        .wait(PATIENCE, Duration::from_millis(50))
-        .first()
-        .await
-        .expect("a decline leaves the checkout open");
-    click(&browser, "input[value=works]").await;
-    click(&browser, "button[type=submit]").await;
+    // A decline leaves the checkout open.
+    browser.click("input[value=works]").await;
+    browser.click("button[type=submit]").await;
     heading(&browser, "Thank you").await;
     // Without a script the page is reloaded by its own refresh until it was reconciled.
     heading(&browser, "your gift was received").await;

@@ -4,18 +4,24 @@
 //! when the tests are. The browser talks to nobody but the pages it is sent to: what a browser does by itself is
 //! switched off, so that a test may read its request log.
 
+pub mod emulation;
+mod hands;
+pub mod logs;
+
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
-use serde_json::json;
-use thirtyfour::{ChromiumLikeCapabilities as _, DesiredCapabilities, WebDriver};
+use serde_json::{Map, Value};
+use thirtyfour::extensions::query::ElementPollerWithTimeout;
+use thirtyfour::{ChromiumLikeCapabilities as _, DesiredCapabilities, LoggingPrefsLogLevel, WebDriver};
 
 use super::setting;
 use super::supervisor::Supervisor;
+use super::wait::{PATIENCE, PAUSE};
 
-const FLAGS: [&str; 10] = [
+const FLAGS: [&str; 11] = [
     "--headless=new",
     // The sandbox needs rights that a container does not give, and the pages are ours.
     "--no-sandbox",
@@ -27,6 +33,8 @@ const FLAGS: [&str; 10] = [
     "--disable-sync",
     "--no-first-run",
     "--disable-quic",
+    // A new window shows a page of the browser's own, which would look for its maker's servers.
+    "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE localhost, EXCLUDE 127.*",
 ];
 
 /// `$1`: ChromeDriver. It says on which port it listens, once it does. Its browsers stay in its process group even when it
@@ -57,6 +65,9 @@ kill -KILL "-$group" 2>/dev/null || true
 #[derive(Debug)]
 pub struct Browser {
     driver: WebDriver,
+    /// The page's size without zoom.
+    width: u32,
+    height: u32,
 }
 
 /// How a browser is opened.
@@ -65,6 +76,7 @@ pub struct Options {
     width: u32,
     height: u32,
     javascript: bool,
+    language: Option<String>,
 }
 
 impl Options {
@@ -80,13 +92,21 @@ impl Options {
         self
     }
 
+    /// The reader's language, as `Accept-Language` has it: `ru`, `de-AT,de`.
+    pub fn language(mut self, language: &str) -> Self {
+        self.language = Some(language.to_owned());
+        self
+    }
+
     /// Opens the browser.
     pub async fn open(self) -> Browser {
         let driver = driver();
         let capabilities = self.capabilities(&new_profile(driver.folder()));
         let url = format!("http://127.0.0.1:{}", driver.answer);
-        let browser = Browser { driver: WebDriver::new(url, capabilities).await.expect("a browser opens") };
-        browser.fit(self.width, self.height).await;
+        let driver = WebDriver::new(url, capabilities).await.expect("a browser opens");
+        driver.set_poller(Arc::new(ElementPollerWithTimeout::new(PATIENCE, PAUSE)));
+        let browser = Browser { driver, width: self.width, height: self.height };
+        browser.zoom(100).await;
         browser
     }
 
@@ -99,11 +119,22 @@ impl Options {
         if let Some(path) = program("TEST_CHROMIUM", &["/usr/bin/chromium", "/usr/bin/chromium-browser"]) {
             chrome.set_binary(&path).expect("a path is text");
         }
-        if !self.javascript {
-            let off = json!({ "profile.managed_default_content_settings.javascript": 2 });
-            chrome.add_experimental_option("prefs", off).expect("preferences are JSON");
+        chrome.add_experimental_option("prefs", self.preferences()).expect("preferences are JSON");
+        for log in ["browser", "performance"] {
+            chrome.set_logging_prefs(log, LoggingPrefsLogLevel::All).expect("a level is text");
         }
         chrome
+    }
+
+    fn preferences(&self) -> Map<String, Value> {
+        let mut preferences = Map::new();
+        if !self.javascript {
+            preferences.insert("profile.managed_default_content_settings.javascript".to_owned(), Value::from(2));
+        }
+        if let Some(language) = &self.language {
+            preferences.insert("intl.accept_languages".to_owned(), Value::from(language.as_str()));
+        }
+        preferences
     }
 }
 
@@ -115,7 +146,7 @@ impl Browser {
 
     /// For other windows: `Browser::options().with_window(320, 640).javascript_off().open()`.
     pub fn options() -> Options {
-        Options { width: 1280, height: 900, javascript: true }
+        Options { width: 1280, height: 900, javascript: true, language: None }
     }
 
     /// Goes to `url` and waits until the page has loaded.
@@ -130,14 +161,7 @@ impl Browser {
 
     /// Ends this browser. Leaving it to the end of the run is no leak, only memory.
     pub async fn close(self) {
-        self.driver.quit().await.expect("the browser closes");
-    }
-
-    /// A window is larger than its page, and headless Chromium refuses windows as narrow as a small telephone. Its own
-    /// emulation does not.
-    async fn fit(&self, width: u32, height: u32) {
-        let metrics = json!({ "width": width, "height": height, "deviceScaleFactor": 1, "mobile": false });
-        self.driver.cdp().send_raw("Emulation.setDeviceMetricsOverride", metrics).await.expect("the size is taken");
+        self.driver.clone().quit().await.expect("the browser closes");
     }
 }
 
@@ -146,6 +170,14 @@ impl Deref for Browser {
 
     fn deref(&self) -> &WebDriver {
         &self.driver
+    }
+}
+
+impl Drop for Browser {
+    /// A test that failed must not wait for its browser as well: thirtyfour would end it here and now, which took two
+    /// minutes where the test's own runtime served the page. After [`Browser::close`] there is nothing left to give up.
+    fn drop(&mut self) {
+        let _ = self.driver.clone().leak();
     }
 }
 
@@ -169,24 +201,13 @@ fn new_profile(folder: &Path) -> PathBuf {
 
 #[cfg(test)]
 mod tests {
-    use axum::Router;
-    use axum::response::Html;
-    use axum::routing::get;
     use thirtyfour::By;
 
     use super::*;
+    use crate::support::loopback;
 
     const PAGE: &str = "<!doctype html><title>Smoke</title><p id=text>plain</p>\
         <script>document.getElementById('text').textContent = 'scripted ' + innerWidth</script>";
-
-    /// The address of a page on loopback that is there as long as the test runs.
-    async fn page() -> String {
-        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let address = listener.local_addr().expect("an address");
-        let router = Router::new().route("/", get(|| async { Html(PAGE) }));
-        tokio::spawn(async move { axum::serve(listener, router).await });
-        format!("http://{address}/")
-    }
 
     async fn text(browser: &Browser) -> String {
         browser.find(By::Id("text")).await.expect("the paragraph").text().await.expect("its text")
@@ -194,7 +215,7 @@ mod tests {
 
     #[tokio::test]
     async fn each_browser_has_an_empty_profile_of_its_own() {
-        let address = page().await;
+        let address = loopback::page(PAGE).await;
         for _ in 0..2 {
             let browser = Browser::open().await;
             browser.goto(&address).await;
@@ -208,7 +229,7 @@ mod tests {
     #[tokio::test]
     async fn a_browser_opens_a_page_and_takes_its_picture() {
         let browser = Browser::options().with_window(320, 640).open().await;
-        browser.goto(&page().await).await;
+        browser.goto(&loopback::page(PAGE).await).await;
         assert_eq!(browser.title().await.expect("a title"), "Smoke");
         assert_eq!(text(&browser).await, "scripted 320");
         let picture = tempfile::NamedTempFile::new().expect("a file");
@@ -220,7 +241,7 @@ mod tests {
     #[tokio::test]
     async fn a_browser_with_javascript_off_runs_no_script() {
         let browser = Browser::options().javascript_off().open().await;
-        browser.goto(&page().await).await;
+        browser.goto(&loopback::page(PAGE).await).await;
         assert_eq!(text(&browser).await, "plain");
         browser.close().await;
     }

@@ -1,19 +1,23 @@
 //! What the tests stand on: the real server with the sandbox as its Stripe, fresh databases on both kinds, a private
-//! PostgreSQL cluster, a browser, and a supervisor that takes both down again.
+//! PostgreSQL cluster, a browser with a newspaper to read in it, and a supervisor that takes the programs down again.
 //!
 //! Nothing here may replace a layer of the product by a double: it starts the real thing beside us.
 
 pub mod app;
+pub mod axe;
 pub mod browser;
 pub mod database;
 pub mod desk;
 pub mod journeys;
+pub mod loopback;
+pub mod paper;
 pub mod postgres;
 pub mod process;
 pub mod proxy;
 pub mod reversals;
 pub mod story;
 pub mod supervisor;
+pub mod wait;
 
 /// A variable that `scripts/test` hands to the tests, or one of the system's. Empty is the same as absent.
 #[expect(clippy::disallowed_methods, reason = "the product's settings do not concern the tests' own tools")]
