@@ -187,7 +187,7 @@ proptest! {
 #[test]
 fn the_fee_is_added_only_where_it_was_asked_for_and_offered_and_limits_are_those_of_the_amount() {
     let yes = ("cover_fee", Given::Flag(true));
-    let pledge = json(&[yes.clone()]).unwrap();
+    let pledge = json(std::slice::from_ref(&yes)).unwrap();
     assert_eq!((pledge.money.amount_minor, pledge.cover_minor), (2500, 106));
     assert_eq!(json(&[("cover_fee", Given::Flag(false))]).unwrap().cover_minor, 0);
     assert_eq!(form(&[("amount", text("25")), ("cover_fee", text("1"))]).unwrap().cover_minor, 106);

@@ -3,6 +3,8 @@
 //! Everything is under `cfg(test)`, so that clippy lets helpers say `expect` as it lets the tests themselves.
 
 #[cfg(test)]
+mod campaigns;
+#[cfg(test)]
 mod commands;
 #[cfg(test)]
 mod crashes;
@@ -50,5 +52,7 @@ mod tidy;
 mod time_zone;
 #[cfg(test)]
 mod webhooks;
+#[cfg(test)]
+mod widget;
 #[cfg(test)]
 mod workers;

@@ -8,6 +8,7 @@ pub mod axe;
 pub mod browser;
 pub mod database;
 pub mod desk;
+pub mod gate;
 pub mod journeys;
 pub mod loopback;
 pub mod paper;
