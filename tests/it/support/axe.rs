@@ -12,12 +12,16 @@ const USUAL: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/axe/axe.min.js"
 
 /// WCAG 2.2 A and AA, and what axe holds to be good practice. What WCAG 2.2 added on level A no program can see, so there
 /// is no tag for it. Nothing is preloaded: axe would fetch style sheets once more, and a page's request log would show it.
+/// Frames are not looked into, and that is said as a violation is.
 const RUN: &str = "
 ;axe.run(document, {
     runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'],
     resultTypes: ['violations'],
     preload: false,
-}).then(({ violations }) => violations.flatMap(({ id, impact, nodes }) => nodes.map(({ target, failureSummary }) => {
+}).then(({ violations, incomplete }) => [
+    ...violations,
+    ...incomplete.filter(({ id }) => id === 'frame-tested'),
+].flatMap(({ id, impact, nodes }) => nodes.map(({ target, failureSummary }) => {
     const place = target.flat().join(' >>> ');
     return `${id} (${impact}) at ${place}: ${failureSummary.replace(/\\s+/g, ' ')}`;
 })))";
@@ -121,6 +125,17 @@ mod tests {
         let browser = Browser::open().await;
         browser.goto(&page("<!doctype html><title>Bad</title><main><h1>Bad</h1></main>").await).await;
         assert_accessible(&browser, "a bad page").await;
+    }
+
+    #[tokio::test]
+    async fn a_frame_that_was_not_looked_into_does_not_pass() {
+        let browser = Browser::open().await;
+        let html = "<!doctype html><html lang=en><title>Frame</title><main><h1>Frame</h1>
+            <iframe title=Form srcdoc='<html lang=en><title>Form</title><input>'></iframe></main>";
+        browser.goto(&page(html).await).await;
+        let found = violations(&browser).await;
+        assert!(found.len() == 1 && found[0].starts_with("frame-tested (critical) at iframe: "), "{found:#?}");
+        browser.close().await;
     }
 
     #[test]
