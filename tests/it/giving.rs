@@ -1,16 +1,20 @@
-//! A person gives, in a real browser, with nothing set up: `mainstay demo`.
+//! A person gives, in a real browser, with nothing set up: `mainstay demo`. Its giving page is the form for readers without
+//! scripts, upgraded by the widget; its article is a page of another origin.
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Stdio};
 
 use thirtyfour::prelude::*;
 
+use crate::support::axe::assert_accessible;
 use crate::support::browser::Browser;
 use crate::support::process::mainstay;
+use crate::support::wait::until;
 
 /// A demo on free ports, ended with the test.
 struct Demo {
     child: Child,
+    article: String,
     page: String,
     _folder: tempfile::TempDir,
 }
@@ -24,8 +28,13 @@ impl Demo {
             .spawn()
             .expect("the demo starts");
         let mut lines = BufReader::new(child.stdout.take().expect("standard output")).lines().map_while(Result::ok);
-        let page = lines.find_map(|line| line.strip_prefix("giving page").map(|page| page.trim().to_owned()));
-        Self { child, page: page.expect("it says where the giving page is"), _folder: folder }
+        let mut said = |name: &str| {
+            let line = lines.find_map(|line| line.strip_prefix(name).map(|rest| rest.trim().to_owned()));
+            let line = line.unwrap_or_else(|| panic!("it says where the {name} is"));
+            line.split_whitespace().next().expect("an address").to_owned()
+        };
+        let (article, page) = (said("article"), said("giving page"));
+        Self { child, article, page, _folder: folder }
     }
 }
 
@@ -36,13 +45,15 @@ impl Drop for Demo {
     }
 }
 
-/// Picks on the giving page, pays with `card` on the checkout page.
-async fn give(browser: &Browser, demo: &Demo, frequency: &'static str, card: &'static str) {
-    browser.goto(&demo.page).await;
-    browser.click(frequency).await;
-    browser.click("#amounts .pick:first-of-type input").await;
-    browser.click("form button[type=submit]").await;
-    browser.click(card).await;
+/// Clicks inside the widget.
+async fn click(browser: &Browser, css: &str) {
+    let click = async || browser.inside("donate-box").await.find(By::Css(css)).await.ok()?.click().await.ok();
+    until(&format!("a click on {css} in the widget"), click).await;
+}
+
+/// Pays with `card` on the checkout page.
+async fn pay(browser: &Browser, card: &str) {
+    browser.click(&format!("input[value={card}]")).await;
     browser.click("button[type=submit]").await;
 }
 
@@ -55,10 +66,33 @@ async fn heading(browser: &Browser, text: &str) {
 async fn a_person_gives_once_monthly_and_annually_and_the_page_turns_to_received() {
     let demo = Demo::start();
     let browser = Browser::open().await;
-    for frequency in ["input[value=once]", "input[value=monthly]", "input[value=annual]"] {
-        give(&browser, &demo, frequency, "input[value=works]").await;
+    for frequency in ["once", "monthly", "annual"] {
+        browser.goto(&demo.page).await;
+        click(&browser, &format!("input[value={frequency}]")).await;
+        assert_accessible(&browser, "the giving page").await;
+        click(&browser, "button[type=submit]").await;
+        pay(&browser, "works").await;
         heading(&browser, "your gift was received").await;
+        assert_accessible(&browser, "the thanks").await;
     }
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_person_gives_in_the_middle_of_an_article_in_russian() {
+    let demo = Demo::start();
+    let browser = Browser::options().with_window(400, 800).open().await;
+    browser.goto(&demo.article.replace("/paper/en", "/paper/ru")).await;
+    click(&browser, "input[value=once]").await;
+    assert_accessible(&browser, "the article").await;
+    click(&browser, "button[type=submit]").await;
+    pay(&browser, "works").await;
+    let thanked = async || {
+        let heading = browser.inside("donate-box").await.find(By::Css("h2")).await.ok()?.text().await.ok()?;
+        heading.contains("мы получили ваш перевод").then_some(())
+    };
+    until("the thanks in the article", thanked).await;
+    assert_eq!(browser.console().await, [""; 0]);
     browser.close().await;
 }
 
@@ -66,12 +100,49 @@ async fn a_person_gives_once_monthly_and_annually_and_the_page_turns_to_received
 async fn without_a_script_on_a_small_telephone_a_declined_card_can_be_followed_by_one_that_works() {
     let demo = Demo::start();
     let browser = Browser::options().with_window(320, 640).javascript_off().open().await;
-    give(&browser, &demo, "input[value=once]", "input[value=declined]").await;
+    browser.goto(&format!("{}?lang=ru", demo.page)).await;
+    // A mistake is told by the page, and the choice is kept.
+    browser.element("#other_amount").await.send_keys("1").await.expect("it is written");
+    browser.click("form > button[type=submit]").await;
+    assert_eq!(browser.element("#errors li").await.text().await.expect("its text"), "Наименьшая сумма – 2 $.");
+    let other = browser.element("#other_amount").await;
+    other.clear().await.expect("it is emptied");
+    browser.click("input[name=amount][value='5.00']").await;
+    browser.click("form > button[type=submit]").await;
+    pay(&browser, "declined").await;
     // A decline leaves the checkout open.
-    browser.click("input[value=works]").await;
-    browser.click("button[type=submit]").await;
-    heading(&browser, "Thank you").await;
+    pay(&browser, "works").await;
+    heading(&browser, "Спасибо").await;
     // Without a script the page is reloaded by its own refresh until it was reconciled.
-    heading(&browser, "your gift was received").await;
+    heading(&browser, "мы получили ваш перевод").await;
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_page_of_ours_is_without_barriers_in_both_languages_light_and_dark() {
+    use crate::support::browser::emulation::Preference;
+
+    let demo = Demo::start();
+    let browser = Browser::options().with_window(320, 640).open().await;
+    let home = demo.page.trim_end_matches("/give").to_owned();
+    // The form as it is without the widget; axe is a script itself, so scripts stay on.
+    let blocked = serde_json::json!({"urls": ["*/w/v1/*"]});
+    browser.cdp().send_raw("Network.setBlockedURLs", blocked).await.expect("the widget is kept away");
+    browser.goto(&demo.page).await;
+    browser.element("#other_amount").await.send_keys("1").await.expect("it is written");
+    browser.click("form > button[type=submit]").await;
+    browser.element("#errors").await;
+    assert_accessible(&browser, "a mistake in the plain form").await;
+    for preference in [Preference::Light, Preference::Dark] {
+        browser.prefer(&[preference]).await;
+        for path in ["/give?", "/give?campaign=nothing&", "/give/thanks?", "/give/cancelled?", "/give/pledges/plg_0?"] {
+            for language in ["en", "ru"] {
+                browser.goto(&format!("{home}{path}lang={language}")).await;
+                assert_accessible(&browser, &format!("{path} {language} {preference:?}")).await;
+                let tag = browser.element("html").await.attr("lang").await.expect("an attribute");
+                assert_eq!(tag.as_deref(), Some(language), "{path}");
+            }
+        }
+    }
     browser.close().await;
 }

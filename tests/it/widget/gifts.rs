@@ -112,14 +112,17 @@ async fn whoever_leaves_the_checkout_comes_back_to_the_article_where_nothing_was
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_bank_debit_is_on_its_way_and_turns_to_thanks_by_itself() {
     let stand = Stand::set(Kind::Sqlite, Browser::options()).await;
-    stand.publish("currency=EUR", "");
+    stand.publish("currency=EUR frequency=once", "");
     stand.read("").await;
     stand.click("button[type=submit]").await;
-    stand.pay("bank_debit").await;
+    stand.pay("bank_debit_settles").await;
     stand.reaches("waiting").await;
     stand.app.settle().await;
     stand.reaches("processing").await;
-    stand.app.advance_days(7).await;
+    // A pledge is shown for a day after it has settled.
+    while stand.pledges().await[0].ends_with("processing") {
+        stand.app.advance_days(1).await;
+    }
     stand.reaches("thanks").await;
     stand.finish().await;
 }

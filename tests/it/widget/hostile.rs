@@ -236,3 +236,74 @@ async fn only_allowed_origins_read_answers_and_no_page_of_ours_is_framed() {
         app.finish().await;
     }
 }
+
+#[tokio::test]
+async fn the_giving_page_with_everything_is_light() {
+    let app = TestApp::start(BOTH[0]).await;
+    let mut weight = 0;
+    for path in [
+        "/give".to_owned(),
+        "/give/style.css?campaign=default".to_owned(),
+        mainstay::http::widget::WIDGET.path(),
+        "/v1/campaigns/default?lang=ru".to_owned(),
+    ] {
+        let answer = app
+            .http
+            .get(format!("{}{path}", app.url))
+            .header("accept-encoding", "gzip")
+            .send()
+            .await
+            .expect("an answer");
+        assert_eq!(
+            (answer.status().as_u16(), answer.headers()["content-encoding"].to_str().expect("text")),
+            (200, "gzip"),
+            "{path}"
+        );
+        weight += answer.bytes().await.expect("a body").len();
+    }
+    assert!(weight < 50 * 1024, "{weight} bytes");
+    app.finish().await;
+}
+
+#[tokio::test]
+async fn no_entrance_leads_a_donor_to_a_place_that_was_not_allowed() {
+    for kind in BOTH {
+        let app = TestApp::start(kind).await;
+        for hostile in [
+            "//evil.example",
+            "/\\evil.example",
+            "https://evil.example",
+            "https://paper.example@evil.example",
+            "https://paper.example.evil.example",
+            "https:evil.example",
+            "javascript:alert(1)",
+            "data:text/html,x",
+            "http://paper.example/",
+            "https://paper.example:444/",
+            "\thttps://evil.example",
+            "https://evil.example#paper.example",
+        ] {
+            let gift = json!({"frequency": "once", "amount_minor": 2500, "currency": "USD", "return_url": hostile});
+            let (status, body) = app.ask(&gift, None).await;
+            assert_eq!((status, &body["errors"][0]["field"]), (422, &json!("return_url")), "{hostile} {body}");
+            let form = [("frequency", "once"), ("amount", "25"), ("currency", "USD"), ("return_url", hostile)];
+            let answer = app.http.post(format!("{}/give", app.url)).form(&form).send().await.expect("an answer");
+            // Spaces around a field of a form are nobody's intention; what is left is still refused.
+            assert_eq!(answer.status(), 422, "{hostile}");
+        }
+        for path in ["/give", "/give/thanks", "/give/cancelled", "/give/pledges/x"] {
+            for name in ["return_url", "next", "url", "redirect", "pledge", "campaign", "lang"] {
+                let address = format!("{}{path}?{name}=https://evil.example/", app.url);
+                let answer = app.http.get(address).send().await.expect("an answer");
+                assert!(answer.headers().get("location").is_none(), "{path} {name}");
+                let html = answer.text().await.expect("a page");
+                assert!(
+                    !html.contains("href=\"https://evil.example") && !html.contains("action=\"https://evil"),
+                    "{path} {name}"
+                );
+            }
+        }
+        assert!(app.sandbox.objects("checkout.session").is_empty());
+        app.finish().await;
+    }
+}

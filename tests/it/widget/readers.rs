@@ -4,7 +4,8 @@ use serde_json::json;
 
 use super::Stand;
 use crate::support::axe::assert_accessible;
-use crate::support::browser::{Browser, Preference};
+use crate::support::browser::Browser;
+use crate::support::browser::emulation::Preference;
 use crate::support::database::Kind;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -128,5 +129,36 @@ async fn a_page_styles_it_by_properties_and_parts() {
     assert_eq!(seen[0], "rgb(1, 2, 3)");
     assert_eq!(seen[1], "rgb(250, 251, 252)");
     assert_eq!((&seen[2], &seen[3], &seen[5]), (&json!("7px"), &json!("33px"), &json!("monospace")));
+    stand.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn reminders_and_the_newsletter_are_there_only_where_they_are_offered_and_wanted() {
+    let stand = Stand::set(Kind::Sqlite, Browser::options()).await;
+    let there = "[!!root.querySelector('[part=reminder-open]'), !!root.querySelector('[part=newsletter]')]";
+    stand.read("").await;
+    assert_eq!(stand.value(there).await, json!([false, false]), "the server does not take them yet");
+    stand.gate.offer_later("2026-11-23");
+    let cleared = stand.browser.cdp().send_raw("Network.clearBrowserCache", json!({})).await;
+    cleared.expect("the cache is emptied");
+    for (attributes, shown) in
+        [("", [true, true]), ("show-reminder=false", [false, true]), ("show-newsletter=false", [true, false])]
+    {
+        stand.publish(attributes, "");
+        stand.read("").await;
+        assert_eq!(stand.value(there).await, json!(shown), "{attributes}");
+    }
+    // A date, and the next payday: the last day of a month that is too short for it.
+    stand.click("[part=reminder-open]").await;
+    stand.click("[name=in][value=next_payday]").await;
+    for (day, promised) in
+        [("24", "November 24, 2026"), ("23", "December 23, 2026"), ("31", "November 30, 2026"), ("99", "")]
+    {
+        stand.write("#day", day).await;
+        let said = stand.text("[part=promise]").await;
+        assert!(said.contains(promised) && said.is_empty() == promised.is_empty(), "{day}: {said}");
+    }
+    stand.click("[part=reminder] > button[type=submit]").await;
+    assert_eq!(stand.value("root.activeElement.id").await, "day");
     stand.finish().await;
 }

@@ -5,7 +5,8 @@ use serde_json::json;
 use super::Stand;
 use crate::support::app::NOON;
 use crate::support::axe::assert_accessible;
-use crate::support::browser::{Browser, Preference};
+use crate::support::browser::Browser;
+use crate::support::browser::emulation::Preference;
 use crate::support::database::Kind;
 
 /// The texts of one language, in the order of the walk.
@@ -63,8 +64,10 @@ const RUSSIAN: Words = Words {
 impl Stand {
     /// The state holds no barrier, and says this in the part that is shown.
     async fn shows(&self, css: &str, words: &str, what: &str) {
-        let text = self.text(css).await;
-        assert!(text.contains(words), "{what}: {text:?} says {words:?}");
+        // Which space a language puts where is the browser's affair.
+        let plain = |text: &str| text.replace(['\u{a0}', '\u{202f}'], " ");
+        let (text, words) = (plain(&self.text(css).await), plain(words));
+        assert!(text.contains(&words), "{what}: {text:?} says {words:?}");
         assert_accessible(&self.browser, what).await;
     }
 }
