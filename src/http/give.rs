@@ -6,7 +6,7 @@ use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
 use minijinja::{Value, context};
 use url::form_urlencoded;
@@ -30,12 +30,14 @@ pub const MAX_FIELDS: usize = 32;
 
 pub fn routes(state: Giving) -> Router {
     Router::new()
+        .route("/", get(|| async { Redirect::to("/give") }))
         .route("/give", get(show).post(submit))
         .route("/give/thanks", get(thanks))
         .route("/give/cancelled", get(cancelled))
         .route("/give/pledges/{id}", get(pledge))
         .route("/give/style.css", get(style))
         .route("/give/status.js", get(pages::script))
+        .route("/give/{*nothing}", get(missing))
         .with_state(state)
 }
 
@@ -326,6 +328,12 @@ async fn cancelled(State(state): State<Giving>, RawQuery(query): RawQuery, heade
     };
     let reader = Reader::of(campaign.as_ref(), query.as_deref(), &headers, "/give/cancelled");
     reader.message(StatusCode::OK, "cancelled-title", "cancelled-lead", "give-again")
+}
+
+/// People who mistyped an address get a page, too.
+async fn missing(RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
+    let reader = Reader::of(None, query.as_deref(), &headers, "/give/thanks");
+    reader.problem(&ApiError::of_status(StatusCode::NOT_FOUND))
 }
 
 /// The style, in the campaign's colour.

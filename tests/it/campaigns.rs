@@ -110,6 +110,25 @@ async fn a_campaign_is_answered_in_the_language_asked_for_wished_or_its_own() {
 }
 
 #[tokio::test]
+async fn a_picture_beside_the_file_stands_above_the_page_and_a_large_one_is_refused() {
+    let database = Database::fresh(Kind::Sqlite).await;
+    let picture = database.folder.path().join("logo.svg");
+    let with_logo = SAMPLE.replace("# logo = \"logo.svg\"", "logo = \"logo.svg\"").replace("starts_on", "# starts_on");
+    let (code, _, said) = apply(&database, &with_logo);
+    assert_eq!(code, Some(1), "it is not there yet");
+    assert!(said.contains("logo.svg"), "{said}");
+    std::fs::write(&picture, [b' '; 13_000]).expect("written");
+    assert!(apply(&database, &with_logo).2.contains("logo: expected"), "too large");
+    std::fs::write(&picture, "<svg xmlns='http://www.w3.org/2000/svg'/>").expect("written");
+    assert_eq!(apply(&database, &with_logo).1, "made: campaign winter\n");
+    let app = TestApp::start_on(database, &[("TIME_ZONE", "Europe/Riga")]).await;
+    let page = app.http.get(format!("{}/give?campaign=winter", app.url)).send().await.expect("an answer");
+    let html = page.text().await.expect("a page");
+    assert!(html.contains("<img class=\"logo\" src=\"data:image&#x2f;svg+xml;base64,"), "{html}");
+    app.finish().await;
+}
+
+#[tokio::test]
 async fn before_its_start_and_after_its_end_a_campaign_takes_nothing_and_says_so() {
     for kind in BOTH {
         let database = Database::fresh(kind).await;

@@ -357,6 +357,13 @@ async fn the_pages_work_without_a_script_and_load_nothing_from_elsewhere() {
         let html = answer.text().await.expect("a page");
         assert!(!html.contains("://") && !html.contains("style=") && !html.contains("onclick"), "{path}");
     }
+    for (path, status) in [("/give/nothing/of/the/kind?lang=ru", 404), ("/", 303)] {
+        let answer = app.http.get(format!("{}{path}", app.url)).send().await.expect("an answer");
+        assert_eq!(answer.status(), status, "{path}");
+        if status == 404 {
+            assert!(answer.text().await.expect("a page").contains("<h1>Здесь ничего нет</h1>"), "people get a page");
+        }
+    }
     let annual = page(&app, "/give?frequency=annual&currency=JPY&offer=1&amount=5").await;
     assert!(annual.contains("value=\"5000\"") && !annual.contains("value=\"5\""), "{annual}");
     let hostile = page(&app, "/give?source=%22%3E%3Cscript%3E&amount=%22%3E%3Cscript%3E").await;

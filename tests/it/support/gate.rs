@@ -29,10 +29,13 @@ struct Keeper {
     opened: Notify,
 }
 
+/// An answer that is not the server's: status, headers, body.
+type Own = (u16, Vec<(&'static str, String)>, Value);
+
 #[derive(Default)]
 struct Orders {
     held: Vec<String>,
-    answers: BTreeMap<String, (u16, Vec<(&'static str, String)>, Value)>,
+    answers: BTreeMap<String, Own>,
     /// Fields that a campaign's answer gets.
     offered: Option<Value>,
     asked: Vec<(String, String)>,
