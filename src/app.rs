@@ -212,6 +212,7 @@ impl Parts {
             gateway: self.gateway.clone(),
             public_url: web.public_url.to_string(),
             allowed_origins: web.allowed_origins.iter().map(ToString::to_string).collect(),
+            trusted_proxies: web.trusted_proxies,
             webhook_secrets: web.stripe_webhook_secrets.clone(),
         }
     }

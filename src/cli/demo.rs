@@ -220,6 +220,7 @@ fn settings(folder: &Path, public_url: Origin, sandbox_url: &str, random: &Rando
         web: Some(WebSettings {
             public_url,
             allowed_origins: Vec::new(),
+            trusted_proxies: 0,
             stripe_webhook_secrets: vec![SANDBOX_WEBHOOK_SECRET.into()],
         }),
         worker: Some(WorkerSettings {

@@ -10,6 +10,7 @@ use axum::routing::get;
 use minijinja::context;
 use url::form_urlencoded;
 
+use super::client::Client;
 use super::error::ApiError;
 use super::extract::media_type;
 use super::state::Giving;
@@ -76,7 +77,12 @@ async fn show(State(state): State<Giving>, RawQuery(query): RawQuery) -> Respons
     }
 }
 
-async fn submit(State(state): State<Giving>, headers: HeaderMap, body: Result<Bytes, BytesRejection>) -> Response {
+async fn submit(
+    State(state): State<Giving>,
+    client: Client,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
     if media_type(&headers).as_deref() != Some("application/x-www-form-urlencoded") {
         return problem(&ApiError::unsupported_media("expected a form"));
     }
@@ -91,6 +97,9 @@ async fn submit(State(state): State<Giving>, headers: HeaderMap, body: Result<By
         Ok(new) => new,
         Err(errors) => return form(StatusCode::UNPROCESSABLE_ENTITY, &campaign, &choice, &errors),
     };
+    if let Err(error) = state.limits.admit(&client, &new.campaign, None) {
+        return problem(&error);
+    }
     let started = match state.pledges.start(new, None).await {
         Ok(started) => started,
         Err(error) => return problem(&error.into()),
@@ -175,10 +184,14 @@ async fn cancelled(RawQuery(query): RawQuery) -> Response {
 fn problem(error: &ApiError) -> Response {
     let kind = match error.status() {
         StatusCode::NOT_FOUND => "missing",
-        StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE => "unavailable",
+        StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE | StatusCode::TOO_MANY_REQUESTS => "unavailable",
         _ => "failed",
     };
-    pages::page(error.status(), "problem", &context! { kind })
+    let mut page = pages::page(error.status(), "problem", &context! { kind });
+    if let Some(seconds) = error.retry_after() {
+        page.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    page
 }
 
 /// The fields of a form or a query.

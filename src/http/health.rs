@@ -28,7 +28,8 @@ pub async fn readyz(State(ops): State<Ops>) -> Result<&'static str, ApiError> {
 #[utoipa::path(get, path = "/metrics", tag = "operations", responses((status = 200, content_type = "text/plain",
     description = "`mainstay_events{state=…}` counts the inbox; `received` at 0 means caught up. \
     `mainstay_oldest_received_event_age_seconds` is how long the oldest event that is neither applied, ignored nor \
-    parked has waited. `mainstay_pledges_paid_after_end` counts pledges that brought money after they ended")))]
+    parked has waited. `mainstay_pledges_paid_after_end` counts pledges that brought money after they ended. \
+    `mainstay_pledges_refused{limit=…}` counts requests refused by the limit per address, per campaign or overall")))]
 pub async fn metrics(State(ops): State<Ops>) -> Result<Response, ApiError> {
     for (state, count) in ops.store.count_events().await? {
         // Exact up to 2^53 events.

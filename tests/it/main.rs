@@ -21,6 +21,8 @@ mod hostile;
 #[cfg(test)]
 mod journeys;
 #[cfg(test)]
+mod limits;
+#[cfg(test)]
 mod order;
 #[cfg(test)]
 mod outages;

@@ -8,10 +8,12 @@ pub mod browser;
 pub mod database;
 pub mod desk;
 pub mod journeys;
+pub mod log;
 pub mod postgres;
 pub mod process;
 pub mod proxy;
 pub mod reversals;
+pub mod stored;
 pub mod story;
 pub mod supervisor;
 
