@@ -43,6 +43,8 @@ mod shapes;
 #[cfg(test)]
 mod shutdown;
 #[cfg(test)]
+mod spent;
+#[cfg(test)]
 mod statements;
 #[cfg(test)]
 mod support;
