@@ -26,7 +26,7 @@ use crate::service::ingest::Inbox;
 use crate::service::reconcile::Reconciler;
 use crate::store::{Store, StoreError};
 use crate::vault::{IndexKey, Opener, Sealer, VaultError};
-use crate::worker::{EventWorker, run_events};
+use crate::worker::{self, EventWorker};
 use lock::FileLock;
 
 /// How long requests in flight may take once the server is told to stop. The web's own grace is shorter.
@@ -202,7 +202,7 @@ impl Parts {
         let opener = Arc::new(Opener::parse(&worker.vault_private_key)?);
         let worker = EventWorker::new(reconciler, opener, self.gateway.clone());
         let arrived = Arc::clone(&self.arrived);
-        Ok(Part::start(|stop| run_events(worker, arrived, stop)))
+        Ok(Part::start(|stop| worker::run(worker, arrived, stop)))
     }
 
     fn web_state(&self, web: &WebSettings, ops: Ops, inbox: Inbox) -> WebState {
@@ -212,6 +212,7 @@ impl Parts {
             gateway: self.gateway.clone(),
             public_url: web.public_url.to_string(),
             allowed_origins: web.allowed_origins.iter().map(ToString::to_string).collect(),
+            trusted_proxies: web.trusted_proxies,
             webhook_secrets: web.stripe_webhook_secrets.clone(),
         }
     }

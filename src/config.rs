@@ -107,6 +107,13 @@ pub const SETTINGS: &[Setting] = &[
         "exact origins parted by commas, such as https://example.org,https://www.example.org",
     ),
     row(
+        "TRUSTED_PROXIES",
+        Some("trusted-proxies"),
+        Some("0"),
+        "How many proxies of ours stand in front: limits count readers by the address the outermost of them adds to X-Forwarded-For.",
+        "a whole number from 0 to 16: 0 when readers connect directly, 1 behind one proxy",
+    ),
+    row(
         "TIME_ZONE",
         Some("time-zone"),
         Some("UTC"),
@@ -245,6 +252,8 @@ pub struct Settings {
 pub struct WebSettings {
     pub public_url: Origin,
     pub allowed_origins: Vec<Origin>,
+    /// Proxies of ours that stand in front, each adding to `X-Forwarded-For`.
+    pub trusted_proxies: usize,
     pub stripe_webhook_secrets: Vec<SecretString>,
 }
 

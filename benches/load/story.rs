@@ -15,13 +15,15 @@ use mainstay::store::Pledge;
 use serde_json::{Value, json};
 
 use crate::journeys::{Plan, Then, plan};
-use crate::support::app::{session_of, settings};
+use crate::support::app::{reader, session_of, settings};
 use crate::support::database::{Database, Kind};
 
 /// Gifts in one chapter.
 const CHAPTER: usize = 500;
 /// Requests for pledges under way at once.
 const ABREAST: usize = 16;
+/// Seconds between so many and the next: what the limit of a campaign lets in.
+const PAUSE: i64 = 4;
 /// How long a chapter lasts: four renewals of a monthly gift.
 pub const CHAPTER_DAYS: i64 = 125;
 /// Stripe's bodies are about this long, in bytes; the sandbox says less about small objects.
@@ -132,6 +134,7 @@ impl Chapter {
                 let pledge = server.store.pledge(&id).await.expect("it is read").expect("it is there");
                 gifts.push(Gift { pledge, session, plan });
             }
+            self.clock.advance(PAUSE);
         }
         server.stop().await;
         gifts
@@ -222,7 +225,7 @@ impl Chapter {
 /// Asks for a pledge; its id and its session's.
 async fn ask(http: &reqwest::Client, address: &str, plan: &'static Plan) -> (PledgeId, String, &'static Plan) {
     let body = json!({"frequency": plan.frequency, "amount_minor": plan.amount_minor, "currency": plan.currency});
-    let answer = http.post(address).json(&body).send().await.expect("an answer");
+    let answer = http.post(address).header("x-forwarded-for", reader()).json(&body).send().await.expect("an answer");
     let created: Value = answer.json().await.expect("a pledge");
     let id = created["id"].as_str().unwrap_or_else(|| panic!("no pledge: {created}"));
     (PledgeId::parse(id).expect("an id"), session_of(&created), plan)

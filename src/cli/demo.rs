@@ -242,6 +242,7 @@ fn settings(
         web: Some(WebSettings {
             public_url,
             allowed_origins: vec![paper],
+            trusted_proxies: 0,
             stripe_webhook_secrets: vec![SANDBOX_WEBHOOK_SECRET.into()],
         }),
         worker: Some(WorkerSettings {

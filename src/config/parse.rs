@@ -15,6 +15,8 @@ use crate::vault::{IndexKey, Opener, Sealer};
 
 /// What stands for a value that was not given or is wrong; the problem is recorded, so nobody sees it.
 const WRONG: &str = "";
+/// More proxies than this in a row are a mistake.
+const MAX_PROXIES: usize = 16;
 
 impl Basics {
     /// What `migrate` and `report` need.
@@ -144,10 +146,12 @@ impl Reader {
     fn web(&mut self) -> Option<WebSettings> {
         let public_url = self.get("PUBLIC_URL", Origin::parse);
         let allowed_origins = self.get("ALLOWED_ORIGINS", |text| parts(text).map(Origin::parse).collect());
+        let trusted_proxies = self.get("TRUSTED_PROXIES", proxies);
         let stripe_webhook_secrets = self.get("STRIPE_WEBHOOK_SECRETS", webhook_secrets);
         Some(WebSettings {
             public_url: public_url?,
             allowed_origins: allowed_origins?,
+            trusted_proxies: trusted_proxies?,
             stripe_webhook_secrets: stripe_webhook_secrets?,
         })
     }
@@ -197,6 +201,10 @@ fn webhook_secrets(text: &str) -> Option<Vec<SecretString>> {
 fn api_url(text: &str) -> Option<Url> {
     let text = if text.ends_with('/') { text.to_owned() } else { format!("{text}/") };
     Url::parse(&text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.query().is_none())
+}
+
+fn proxies(text: &str) -> Option<usize> {
+    text.parse().ok().filter(|proxies| *proxies <= MAX_PROXIES)
 }
 
 fn log_filter(text: &str) -> Option<String> {

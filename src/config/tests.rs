@@ -113,6 +113,7 @@ fn no_secret_is_a_flag_and_every_other_setting_is_one() {
             "listen",
             "public-url",
             "allowed-origins",
+            "trusted-proxies",
             "time-zone",
             "stripe-api-url",
             "vault-public-key",
@@ -190,6 +191,21 @@ fn origins_are_exact_and_the_api_url_ends_with_a_slash() {
         ["example.org", "https://a@example.org", "ftp://example.org", "https://example.org/x", "https://*", "*", "null"]
     {
         assert_eq!(Origin::parse(wrong), None, "{wrong}");
+    }
+}
+
+#[test]
+fn proxies_are_counted_and_none_stand_in_front_unless_it_is_said() {
+    let trusted = |given: &[(&str, &str)]| {
+        let mut variables = complete();
+        variables.extend(environment(given));
+        load(variables, "").map(|settings| settings.web.unwrap().trusted_proxies)
+    };
+    assert_eq!(trusted(&[]), Ok(0));
+    assert_eq!(trusted(&[("TRUSTED_PROXIES", "2")]), Ok(2));
+    for wrong in ["-1", "17", "1.0", "one", "10.0.0.1"] {
+        let error = trusted(&[("TRUSTED_PROXIES", wrong)]).unwrap_err().to_string();
+        assert!(error.contains("expected a whole number from 0 to 16"), "{wrong}: {error}");
     }
 }
 

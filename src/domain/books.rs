@@ -288,6 +288,9 @@ impl Books {
             if derived.paid_after_end_at > pledge.paid_after_end_at {
                 changes.paid_after_end.push(pledge.id.clone());
             }
+            if derived.spent_at.is_some() && pledge.spent_at.is_none() {
+                changes.spent.push(pledge.id.clone());
+            }
             if derived != *pledge {
                 changes.pledges.push(derived);
             }
@@ -339,6 +342,7 @@ impl Books {
                 .filter_map(|payment| payment.succeeded_at)
                 .filter(|at| after_end(*at))
                 .max(),
+            spent_at: statuses::spent_at(objects, paid_at.is_some()),
             donor_id: self.donor_of(objects, stripe_customer_id.as_deref()).or_else(|| {
                 let gone = stripe_customer_id.as_ref().is_some_and(|id| self.is_deleted(id));
                 if gone { None } else { pledge.donor_id.clone() }

@@ -52,6 +52,15 @@ pub struct Session {
     pub url: Option<String>,
 }
 
+/// Who ended a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// We did.
+    Now,
+    /// It was over: complete, or expired.
+    Before,
+}
+
 impl From<CheckoutSession> for Session {
     fn from(session: CheckoutSession) -> Self {
         Self { id: session.id.to_string(), url: session.url }
@@ -94,9 +103,20 @@ impl Gateway {
     }
 
     /// Ends a session so that nobody can pay on it any more.
-    pub async fn expire_session(&self, session_id: &str) -> Result<(), CallError> {
-        let request = ExpireCheckoutSession::new(session_id.to_owned());
-        self.post(&request, &format!("expire-{session_id}")).await.map(|_| ())
+    pub async fn expire_session(&self, session_id: &str) -> Result<Ending, CallError> {
+        // Without a key of ours: it cannot be done twice, and a failure stored under a key would be replayed for a day.
+        let refused = match self.send(&ExpireCheckoutSession::new(session_id.to_owned())).await {
+            Ok(_) => return Ok(Ending::Now),
+            Err(error @ CallError::Refused { .. }) => error,
+            Err(error) => return Err(error),
+        };
+        // Only an open session can be ended; why else it was refused is for people.
+        let answer = self.fetch(&format!("/checkout/sessions/{session_id}")).await?;
+        let session: serde_json::Value = serde_json::from_slice(&answer.body).map_err(|_| CallError::Unreadable)?;
+        match session["status"].as_str() {
+            Some("complete" | "expired") => Ok(Ending::Before),
+            _ => Err(refused),
+        }
     }
 
     /// The product of a campaign, under an id of our own, made once.

@@ -81,6 +81,13 @@ impl ApiError {
         Self { retry_after, ..Self::new(StatusCode::CONFLICT, code, detail) }
     }
 
+    /// 429: too often; to be tried again after so many seconds.
+    pub fn rate_limited(retry_after: u32) -> Self {
+        let detail =
+            format!("too many gifts were begun in a short time; nothing was charged; try again in {retry_after} s");
+        Self { retry_after: Some(retry_after), ..Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail) }
+    }
+
     /// 502: Stripe did not do it.
     pub fn bad_gateway(code: &'static str, detail: &str, retry_after: u32) -> Self {
         Self { retry_after: Some(retry_after), ..Self::new(StatusCode::BAD_GATEWAY, code, detail) }
@@ -111,7 +118,7 @@ impl ApiError {
         self.status
     }
 
-    /// After how many seconds it may be tried again.
+    /// After how many seconds it may be tried again, where that is known.
     pub fn retry_after(&self) -> Option<u32> {
         self.retry_after
     }

@@ -11,6 +11,7 @@ use axum::routing::get;
 use minijinja::{Value, context};
 use url::form_urlencoded;
 
+use super::client::Client;
 use super::error::ApiError;
 use super::extract::media_type;
 use super::state::Giving;
@@ -118,21 +119,33 @@ impl<'a> Reader<'a> {
 
     /// A page that says one thing and leads back to the form.
     fn message(&self, status: StatusCode, title: &str, lead: &str, back_label: &str) -> Response {
+        self.says(status, title, &self.say(lead), back_label)
+    }
+
+    /// The same in words that were put together.
+    fn says(&self, status: StatusCode, title: &str, lead: &str, back_label: &str) -> Response {
         let slug = self.campaign.map_or(DEFAULT, |campaign| campaign.slug.as_str());
         let back = format!("/give?campaign={slug}&lang={}", self.language.as_str());
-        let values = context! { lead => self.say(lead), back, back_label => self.say(back_label) };
+        let values = context! { lead, back, back_label => self.say(back_label) };
         self.page(status, "message", &self.say(title), values)
+    }
+
+    fn wait(&self, seconds: u32) -> String {
+        let minutes = seconds.div_ceil(60);
+        text::say(self.language, "rate-limited", &[("count", minutes.into()), ("n", minutes.to_string().into())])
     }
 
     /// A page for people in place of problem+json.
     fn problem(&self, error: &ApiError) -> Response {
         let (title, lead) = match error.status() {
-            StatusCode::NOT_FOUND => ("missing-title", "missing-lead"),
-            StatusCode::TOO_MANY_REQUESTS => ("limited-title", "unavailable-lead"),
-            StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE => ("unavailable-title", "unavailable-lead"),
-            _ => ("failed-title", "failed-lead"),
+            StatusCode::NOT_FOUND => ("missing-title", self.say("missing-lead")),
+            StatusCode::TOO_MANY_REQUESTS => ("limited-title", self.wait(error.retry_after().unwrap_or(60))),
+            StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE => {
+                ("unavailable-title", self.say("unavailable-lead"))
+            }
+            _ => ("failed-title", self.say("failed-lead")),
         };
-        let mut response = self.message(error.status(), title, lead, "to-giving-page");
+        let mut response = self.says(error.status(), title, &lead, "to-giving-page");
         if let Some(seconds) = error.retry_after() {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
@@ -156,7 +169,12 @@ async fn show(State(state): State<Giving>, RawQuery(query): RawQuery, headers: H
     }
 }
 
-async fn submit(State(state): State<Giving>, headers: HeaderMap, body: Result<Bytes, BytesRejection>) -> Response {
+async fn submit(
+    State(state): State<Giving>,
+    client: Client,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
     let nobody = |query: Option<&str>| Reader::of(None, query, &headers, "/give");
     if media_type(&headers).as_deref() != Some("application/x-www-form-urlencoded") {
         return nobody(None).problem(&ApiError::unsupported_media("expected a form"));
@@ -176,6 +194,9 @@ async fn submit(State(state): State<Giving>, headers: HeaderMap, body: Result<By
         Ok(new) => new,
         Err(errors) => return form(&reader, &campaign, &choice, &errors, now),
     };
+    if let Err(error) = state.limits.admit(&client, &new.campaign, None) {
+        return reader.problem(&error);
+    }
     let started = match state.pledges.start(new, None).await {
         Ok(started) => started,
         Err(error) => return reader.problem(&error.into()),

@@ -28,7 +28,10 @@ pub async fn readyz(State(ops): State<Ops>) -> Result<&'static str, ApiError> {
 #[utoipa::path(get, path = "/metrics", tag = "operations", responses((status = 200, content_type = "text/plain",
     description = "`mainstay_events{state=…}` counts the inbox; `received` at 0 means caught up. \
     `mainstay_oldest_received_event_age_seconds` is how long the oldest event that is neither applied, ignored nor \
-    parked has waited. `mainstay_pledges_paid_after_end` counts pledges that brought money after they ended")))]
+    parked has waited. `mainstay_pledges_paid_after_end` counts pledges that brought money after they ended. \
+    `mainstay_pledges_refused{limit=…}` counts requests refused by the limit per address, per campaign or overall. \
+    `mainstay_checkouts_spent` counts checkouts on which five attempts failed and that are not over yet; \
+    `mainstay_checkouts_ended` counts those this process ended at Stripe")))]
 pub async fn metrics(State(ops): State<Ops>) -> Result<Response, ApiError> {
     for (state, count) in ops.store.count_events().await? {
         // Exact up to 2^53 events.
@@ -41,6 +44,9 @@ pub async fn metrics(State(ops): State<Ops>) -> Result<Response, ApiError> {
     let after_end = ops.store.count_paid_after_end().await?;
     #[expect(clippy::cast_precision_loss, reason = "a gauge is a float by its format")]
     metrics::gauge!("mainstay_pledges_paid_after_end").set(after_end as f64);
+    let spent = ops.store.count_spent_checkouts().await?;
+    #[expect(clippy::cast_precision_loss, reason = "a gauge is a float by its format")]
+    metrics::gauge!("mainstay_checkouts_spent").set(spent as f64);
     let text = ops.metrics.render();
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
 }

@@ -1,13 +1,15 @@
 //! The HTTP side: routes, extractors, errors. Handlers parse, call one verb, and render.
 //!
-//! Every error is problem+json with a stable code and the request's id, or a page where people look. No address, user
-//! agent or referrer is read, stored or logged.
+//! Every error is problem+json with a stable code and the request's id, or a page where people look. No user
+//! agent or referrer is read; an address is read only to be hashed ([`limits`]), and none is stored or logged.
 
 pub mod campaigns;
+mod client;
 pub mod error;
 pub mod extract;
 pub mod give;
 pub mod health;
+pub mod limits;
 pub mod openapi;
 pub mod pages;
 pub mod pledges;

@@ -5,6 +5,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use super::client::Client;
 use super::error::{ApiError, Problem};
 use super::extract::JsonFields;
 use super::state::Giving;
@@ -89,15 +90,18 @@ pub struct PledgeBody {
         (status = 409, body = Problem, content_type = "application/problem+json", description = "`idempotency_mismatch`, `in_progress` or `checkout_over`"),
         (status = 415, body = Problem, content_type = "application/problem+json"),
         (status = 422, body = Problem, content_type = "application/problem+json", description = "what would be right, field by field"),
+        (status = 429, body = Problem, content_type = "application/problem+json", description = "`rate_limited`: too many pledges from one address, for one campaign or overall; wait as `Retry-After` says"),
         (status = 502, body = Problem, content_type = "application/problem+json", description = "Stripe refused or failed; retry under the same key"),
         (status = 503, body = Problem, content_type = "application/problem+json", description = "Stripe or the database is out of reach; retry under the same key")))]
 pub async fn create(
     State(state): State<Giving>,
+    client: Client,
     headers: HeaderMap,
     JsonFields(fields): JsonFields,
 ) -> Result<Response, ApiError> {
     let key = idempotency_key(&headers)?;
     let new = parse(&state, &Asked::json(fields)).await?;
+    state.limits.admit(&client, &new.campaign, key)?;
     let started = state.pledges.start(new, key).await?;
     let body = PledgeCreated {
         id: started.pledge.id.to_string(),

@@ -18,6 +18,7 @@ use tracing::Instrument;
 
 use super::error::ApiError;
 use super::extract::MAX_BODY;
+use super::limits::Limits;
 use super::pages::Page;
 use super::state::{Giving, Ops, WebState};
 use super::webhooks::{MAX_EVENT, Webhooks};
@@ -33,10 +34,11 @@ const BODY_PIECE: Duration = Duration::from_secs(10);
 
 /// All routes of the web role.
 pub fn router(state: WebState) -> Router {
-    let WebState { ops, inbox, gateway, public_url, allowed_origins, webhook_secrets } = state;
+    let WebState { ops, inbox, gateway, public_url, allowed_origins, trusted_proxies, webhook_secrets } = state;
     let (store, clock, random) = (ops.store.clone(), ops.clock.clone(), ops.random.clone());
     let webhooks = Webhooks { inbox, secrets: webhook_secrets.into(), clock: clock.clone() };
     let giving = Giving {
+        limits: Arc::new(Limits::new(clock.clone(), random.clone(), trusted_proxies)),
         pledges: Arc::new(Pledges { store, gateway, clock, random: random.clone(), public_url: public_url.clone() }),
         sites: Arc::new(Sites { public_url, allowed_origins }),
     };

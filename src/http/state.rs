@@ -5,6 +5,7 @@ use std::sync::Arc;
 use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::SecretString;
 
+use super::limits::Limits;
 use crate::clock::Clock;
 use crate::domain::return_url::Sites;
 use crate::gateway::Gateway;
@@ -31,6 +32,8 @@ pub struct WebState {
     pub public_url: String,
     /// Exact origins, such as `https://paper.example`.
     pub allowed_origins: Vec<String>,
+    /// Proxies of ours that stand in front, each adding to `X-Forwarded-For`.
+    pub trusted_proxies: usize,
     /// The signing secrets in force.
     pub webhook_secrets: Vec<SecretString>,
 }
@@ -40,4 +43,5 @@ pub struct WebState {
 pub struct Giving {
     pub pledges: Arc<Pledges>,
     pub sites: Arc<Sites>,
+    pub limits: Arc<Limits>,
 }

@@ -61,6 +61,8 @@ impl State {
     pub fn new_intent(&mut self, new: &NewIntent, hidden: Intent) -> String {
         let id = self.new_id("pi");
         let secret = format!("{id}_secret_{}", self.random.hex());
+        // What an intent pays for; before the money came, nothing else leads from it to its invoice.
+        let order = hidden.invoice.as_ref().map(|id| json!({"customer_reference": null, "order_reference": id}));
         let types: &[&str] = if hidden.card.is_bank_debit() { &["card", "sepa_debit"] } else { &["card"] };
         self.insert(json!({
             "id": id, "object": "payment_intent", "amount": new.amount, "amount_capturable": 0,
@@ -70,7 +72,8 @@ impl State {
             "created": self.at, "currency": new.currency, "customer": new.customer, "customer_account": null,
             "description": new.description, "excluded_payment_method_types": null, "last_payment_error": null,
             "latest_charge": null, "livemode": false, "metadata": new.metadata, "next_action": null,
-            "on_behalf_of": null, "payment_method": null, "payment_method_configuration_details": null,
+            "on_behalf_of": null, "payment_details": order, "payment_method": null,
+            "payment_method_configuration_details": null,
             "payment_method_options": {}, "payment_method_types": types, "processing": null, "receipt_email": null,
             "review": null, "setup_future_usage": new.off_session.then_some("off_session"), "shipping": null,
             "source": null, "statement_descriptor": null, "statement_descriptor_suffix": null,

@@ -108,6 +108,9 @@ impl Reconciler {
         crate::crash::passing("apply before commit");
         tx.commit().await?;
         crate::crash::passing("apply after commit");
+        for pledge in &changes.spent {
+            tracing::warn!(pledge, "too many attempts to pay have failed on a checkout; it is to be ended at Stripe");
+        }
         for pledge in &changes.paid_after_end {
             tracing::error!(pledge, "money came for a pledge that had ended; somebody has to look at it");
         }

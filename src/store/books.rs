@@ -125,21 +125,28 @@ impl Tx {
             self.keyed(named_or_of_customer).keys(&books.pledges_named()).keys(&books.customers()).all().await?;
         let mut once = Vec::new();
         let mut recurring = Vec::new();
+        let mut not_begun = Vec::new();
         for row in rows {
             let pledge = row.read()?;
+            if pledge.frequency.recurs() && pledge.paid_at.is_none() {
+                not_begun.push(pledge.id.clone());
+            }
             if pledge.frequency.recurs() { &mut recurring } else { &mut once }.push(pledge.id.clone());
             books.load_pledge(pledge);
         }
+        // Attempts to pay count until the first money came; after that there are more of them every month.
         let deciding = concat!(
             object_columns!(),
             "pledge_id IN {?} AND kind IN ('checkout_session', 'subscription') UNION ALL ",
+            object_columns!(),
+            "pledge_id IN {?} AND kind = 'charge' UNION ALL ",
             object_columns!(),
             "pledge_id IN {?} UNION ALL ",
             object_columns!(),
             "object_id IN {?}"
         );
         let objects: Vec<ObjectRow> =
-            self.keyed(deciding).keys(&recurring).keys(&once).keys(&books.customers()).all().await?;
+            self.keyed(deciding).keys(&recurring).keys(&not_begun).keys(&once).keys(&books.customers()).all().await?;
         for row in objects {
             books.load_object(row.read()?);
         }

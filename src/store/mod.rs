@@ -19,7 +19,7 @@ pub use donors::NewDonor;
 pub use events::{EventDetails, EventSummary, LeasedEvent, NewEvent};
 pub use idempotency::Claim;
 pub use instance::Fixed;
-pub use pledges::Pledge;
+pub use pledges::{Pledge, SpentCheckout};
 
 impl Store {
     /// Begins a transaction that will write.

@@ -37,6 +37,14 @@ impl Pledge {
     }
 }
 
+/// A checkout on which too many attempts have failed.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct SpentCheckout {
+    pub pledge_id: String,
+    /// `cs_…`.
+    pub session_id: String,
+}
+
 #[derive(sqlx::FromRow)]
 struct PledgeRow {
     id: String,
@@ -163,6 +171,57 @@ impl Store {
         let (count,) = self
             .db
             .read("SELECT COUNT(*) AS n FROM pledges WHERE paid_after_end_at IS NOT NULL")
+            .one::<(i64,)>()
+            .await?;
+        Ok(count)
+    }
+
+    /// Takes up to `most` spent checkouts that may still be open and are due, and lets them be due again at `again_at`.
+    pub async fn claim_spent_checkouts(
+        &self,
+        now: i64,
+        again_at: i64,
+        most: i64,
+    ) -> Result<Vec<SpentCheckout>, StoreError> {
+        // Mostly there are none: then nothing waits for the right to write.
+        let due = self
+            .db
+            .read(
+                "SELECT id FROM pledges WHERE spent_at IS NOT NULL AND settled_at IS NULL AND expires_at > $1 \
+                 AND stripe_session_id IS NOT NULL AND COALESCE(end_due_at, 0) <= $1 LIMIT 1",
+            )
+            .bind(now)
+            .maybe::<(String,)>()
+            .await?;
+        if due.is_none() {
+            return Ok(Vec::new());
+        }
+        self.db
+            .write(
+                "UPDATE pledges SET end_due_at = $1 WHERE spent_at IS NOT NULL AND settled_at IS NULL AND expires_at > $2 \
+                 AND stripe_session_id IS NOT NULL AND COALESCE(end_due_at, 0) <= $2 AND id IN (\
+                   SELECT id FROM pledges WHERE spent_at IS NOT NULL AND settled_at IS NULL AND expires_at > $2 \
+                   AND stripe_session_id IS NOT NULL AND COALESCE(end_due_at, 0) <= $2 ORDER BY spent_at, id LIMIT $3) \
+                 RETURNING id AS pledge_id, stripe_session_id AS session_id",
+            )
+            .bind(again_at)
+            .bind(now)
+            .bind(most)
+            .all()
+            .await
+    }
+
+    /// Asks for the end of a checkout no more: it is over at Stripe.
+    pub async fn leave_spent_checkout(&self, pledge_id: &str) -> Result<(), StoreError> {
+        let leave = "UPDATE pledges SET end_due_at = expires_at WHERE id = $1";
+        self.db.write(leave).bind(pledge_id).run().await.map(|_| ())
+    }
+
+    /// How many checkouts are spent and not yet known to be over.
+    pub async fn count_spent_checkouts(&self) -> Result<i64, StoreError> {
+        let (count,) = self
+            .db
+            .read("SELECT COUNT(*) AS n FROM pledges WHERE spent_at IS NOT NULL AND settled_at IS NULL")
             .one::<(i64,)>()
             .await?;
         Ok(count)

@@ -10,6 +10,7 @@ use std::time::Duration;
 use futures_util::stream::{self, StreamExt as _};
 use tokio::time::Instant;
 
+use super::checkouts::CheckoutWorker;
 use super::retention::Retention;
 use crate::clock::{HOUR, MINUTE};
 use crate::domain::event::{News, Reading};
@@ -59,6 +60,12 @@ impl EventWorker {
     /// The retention of the same database, on the same clock.
     pub fn retention(&self) -> Retention {
         Retention { store: self.reconciler.store.clone(), clock: self.reconciler.clock.clone() }
+    }
+
+    /// What ends spent checkouts of the same database, on the same clock, at the same Stripe.
+    pub fn checkouts(&self) -> CheckoutWorker {
+        let Reconciler { store, clock, .. } = &self.reconciler;
+        CheckoutWorker { store: store.clone(), clock: clock.clone(), gateway: self.gateway.clone() }
     }
 
     /// Works on one batch of due events and returns how many there were.

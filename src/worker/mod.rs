@@ -3,6 +3,7 @@
 //! A worker claims by lease in a short transaction, works outside it and completes by token. It must not hold a
 //! transaction open across a network call, and it never serves HTTP.
 
+pub mod checkouts;
 pub mod events;
 pub mod retention;
 
@@ -12,6 +13,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+pub use checkouts::CheckoutWorker;
 pub use events::EventWorker;
 pub use retention::Retention;
 
@@ -29,8 +31,34 @@ const REST_AFTER_FAILURE: Duration = Duration::from_secs(1);
 /// How often, in seconds, what has had its time is forgotten.
 const FORGET_EVERY: i64 = HOUR;
 
+/// Everything the worker role does, until `stop`.
+pub async fn run(events: EventWorker, arrived: Arc<Notify>, stop: CancellationToken) {
+    let checkouts = events.checkouts();
+    tokio::join!(run_events(events, arrived, stop.clone()), run_checkouts(checkouts, stop));
+}
+
+/// Ends spent checkouts until `stop`; a call to Stripe is then given up, for it may be repeated.
+async fn run_checkouts(worker: CheckoutWorker, stop: CancellationToken) {
+    let work = async {
+        loop {
+            let rest = match worker.run_once().await {
+                Ok(_) => REST,
+                Err(error) => {
+                    tracing::error!(reason = error.code(), "spent checkouts could not be looked for");
+                    REST_AFTER_FAILURE
+                }
+            };
+            tokio::time::sleep(rest).await;
+        }
+    };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = work => {}
+    }
+}
+
 /// Applies events until `stop`, and forgets what is due in between; a batch that has begun is finished.
-pub async fn run_events(worker: EventWorker, arrived: Arc<Notify>, stop: CancellationToken) {
+async fn run_events(worker: EventWorker, arrived: Arc<Notify>, stop: CancellationToken) {
     let retention = worker.retention();
     let mut forget_at = i64::MIN;
     let mut interrupted = false;

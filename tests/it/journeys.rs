@@ -10,7 +10,7 @@ use crate::support::database::{BOTH, Database, Kind};
 use crate::support::journeys;
 use crate::support::story::Story;
 
-mod disorder;
+pub mod disorder;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_journey_ends_in_its_status_and_the_revenue_equals_stripes_own_ledger() {

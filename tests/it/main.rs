@@ -23,6 +23,8 @@ mod hostile;
 #[cfg(test)]
 mod journeys;
 #[cfg(test)]
+mod limits;
+#[cfg(test)]
 mod order;
 #[cfg(test)]
 mod outages;
@@ -42,6 +44,8 @@ mod retention;
 mod shapes;
 #[cfg(test)]
 mod shutdown;
+#[cfg(test)]
+mod spent;
 #[cfg(test)]
 mod statements;
 #[cfg(test)]

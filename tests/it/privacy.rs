@@ -1,16 +1,14 @@
 //! What could identify a donor is found nowhere: not in files, not in logs, not in what Stripe is sent.
 
 use std::fmt::Write as _;
-use std::io::Write;
-use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::Engine as _;
 use mainstay::sandbox::{Card, Person};
-use tracing_subscriber::fmt::MakeWriter;
-use tracing_subscriber::layer::SubscriberExt as _;
 
 use crate::support::app::TestApp;
-use crate::support::database::{Database, Kind};
+use crate::support::database::Kind;
+use crate::support::log::Log;
+use crate::support::stored;
 
 const ADDRESS: &str = "Marked.Donor+Xq7Zk@readers-of-the-paper.example";
 const NAME: &str = "Zaphira Markwoman-Qvist";
@@ -42,66 +40,9 @@ fn leak(bytes: &[u8]) -> Option<String> {
     })
 }
 
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl Write for Log {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
-impl<'a> MakeWriter<'a> for Log {
-    type Writer = Self;
-
-    fn make_writer(&'a self) -> Self {
-        self.clone()
-    }
-}
-
-/// Everything on disk of an SQLite database, its WAL included; of a PostgreSQL one, every value of every table.
-async fn stored(database: &Database) -> Vec<u8> {
-    match database.kind {
-        Kind::Sqlite => {
-            let files = std::fs::read_dir(database.folder.path()).expect("the folder is read");
-            files.flat_map(|file| std::fs::read(file.expect("a file").path()).expect("it is read")).collect()
-        }
-        Kind::Postgres => {
-            let mut bytes = Vec::new();
-            for (sql, sealed) in [
-                ("SELECT CAST(p AS TEXT) AS line FROM pledges p", false),
-                ("SELECT CAST(o AS TEXT) AS line FROM stripe_objects o", false),
-                ("SELECT CAST(y AS TEXT) AS line FROM payments y", false),
-                ("SELECT CAST(r AS TEXT) AS line FROM refunds r", false),
-                ("SELECT CAST(x AS TEXT) AS line FROM disputes x", false),
-                ("SELECT CAST(v AS TEXT) AS line FROM subscription_versions v", false),
-                ("SELECT CAST(d AS TEXT) AS line FROM donors d", true),
-                ("SELECT CAST(e AS TEXT) AS line FROM stripe_events e", true),
-                ("SELECT CAST(b AS TEXT) AS line FROM stripe_event_bodies b", true),
-            ] {
-                for row in database.rows(sql).await {
-                    bytes.extend_from_slice(row.as_bytes());
-                    bytes.push(b'\n');
-                }
-                assert!(!sealed || !bytes.is_empty());
-            }
-            bytes
-        }
-    }
-}
-
 async fn no_trace_is_left(kind: Kind) {
-    let log = Log::default();
-    let subscriber = tracing_subscriber::registry()
-        .with(tracing_subscriber::filter::LevelFilter::TRACE)
-        .with(tracing_subscriber::fmt::layer().with_writer(log.clone()));
     // One thread does everything of this test, so this is the log of all of it.
-    let _logging = tracing::subscriber::set_default(subscriber);
+    let (log, _logging) = Log::of_this_thread();
     let app = TestApp::start(kind).await;
     let person = || Person { email: ADDRESS.to_owned(), name: NAME.to_owned() };
     for (frequency, amount_minor) in [("once", 2500), ("monthly", 500)] {
@@ -124,8 +65,8 @@ async fn no_trace_is_left(kind: Kind) {
     assert!(leak(&sent).is_some(), "the marks were really sent to us");
     let donors = app.database.rows("SELECT email_index AS line FROM donors").await;
     assert_eq!(donors.len(), 1, "and understood: one donor");
-    assert_eq!(leak(&stored(&app.database).await), None, "in the database, {kind:?}");
-    let logged = log.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    assert_eq!(leak(&stored::everything(&app.database).await), None, "in the database, {kind:?}");
+    let logged = log.bytes();
     assert!(logged.len() > 10_000, "TRACE was on");
     assert_eq!(leak(&logged), None, "in the log");
     for request in app.sandbox.requests() {

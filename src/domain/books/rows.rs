@@ -31,6 +31,8 @@ pub struct PledgeEntry {
     pub ended_at: Option<i64>,
     /// When money last came after it had ended: somebody has to look.
     pub paid_after_end_at: Option<i64>,
+    /// When so many attempts had failed that its checkout is to be ended.
+    pub spent_at: Option<i64>,
     pub stripe_subscription_id: Option<String>,
     pub stripe_customer_id: Option<String>,
     pub donor_id: Option<String>,
@@ -137,6 +139,8 @@ pub struct Changes {
     pub revenue: Vec<(RevenueKey, RevenueChange)>,
     /// Pledges that are now known to have brought money after they ended.
     pub paid_after_end: Vec<String>,
+    /// Pledges on whose checkouts too many attempts are now known to have failed.
+    pub spent: Vec<String>,
 }
 
 impl Changes {

@@ -4,6 +4,10 @@ use super::rows::{Payment, PaymentStatus};
 use crate::domain::facts::{Object, State};
 use crate::domain::pledge::PledgeStatus;
 
+/// A checkout is ended when so many attempts to pay on it have failed. Somebody whose card is declined tries it again, and
+/// then another; whoever goes on after that is trying cards.
+pub(super) const MAX_FAILED_ATTEMPTS: usize = 5;
+
 /// What the pledge's sessions say together.
 #[derive(Debug, Default)]
 #[expect(clippy::struct_excessive_bools, reason = "four things that may or may not have been seen")]
@@ -73,4 +77,20 @@ pub(super) fn ended_at(objects: &[&Object], recurs: bool) -> Option<i64> {
         _ => false,
     };
     objects.iter().filter(decides).filter_map(|object| object.fact.evidence.ended_at).min()
+}
+
+/// When the last attempt failed that a checkout bears. None once money came or the checkout is complete: attempts to renew a
+/// gift are Stripe's own.
+pub(super) fn spent_at(objects: &[&Object], has_money: bool) -> Option<i64> {
+    if has_money || sessions(objects).complete {
+        return None;
+    }
+    let failed = |object: &&Object| match &object.fact.state {
+        State::Charge { status, .. } if status == "failed" => object.fact.evidence.failed_at,
+        _ => None,
+    };
+    // Each charge is here once, however often and in whatever order it was told of.
+    let mut failures: Vec<i64> = objects.iter().filter_map(failed).collect();
+    failures.sort_unstable();
+    failures.get(MAX_FAILED_ATTEMPTS - 1).copied()
 }

@@ -137,10 +137,10 @@ impl Tx {
     async fn write_pledges(&mut self, pledges: &[PledgeEntry]) -> Result<u64, StoreError> {
         self.batch(
             "UPDATE pledges SET status = said.column2, settled_at = said.column3, paid_at = said.column4, \
-             ended_at = said.column5, paid_after_end_at = said.column6, stripe_subscription_id = said.column7, \
-             stripe_customer_id = said.column8, donor_id = said.column9 \
+             ended_at = said.column5, paid_after_end_at = said.column6, spent_at = said.column7, \
+             stripe_subscription_id = said.column8, stripe_customer_id = said.column9, donor_id = said.column10 \
              FROM (VALUES {(CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS BIGINT), \
-             CAST(? AS BIGINT), CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT))}) AS said \
+             CAST(? AS BIGINT), CAST(? AS BIGINT), CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT))}) AS said \
              WHERE pledges.id = said.column1",
             pledges,
             |query, pledge| {
@@ -151,6 +151,7 @@ impl Tx {
                     .bind(pledge.paid_at)
                     .bind(pledge.ended_at)
                     .bind(pledge.paid_after_end_at)
+                    .bind(pledge.spent_at)
                     .bind(pledge.stripe_subscription_id.clone())
                     .bind(pledge.stripe_customer_id.clone())
                     .bind(pledge.donor_id.clone())

@@ -4,7 +4,7 @@ use super::*;
 use crate::support::desk::Desk;
 
 /// The books after hearing `events` in this order, worked off after every `every` of them.
-async fn told(story: &Story, kind: Kind, events: &[&SentEvent], every: usize) -> Vec<String> {
+pub async fn told(story: &Story, kind: Kind, events: &[&SentEvent], every: usize) -> Vec<String> {
     let database = story.untold(kind).await;
     let desk = Desk::open(&database, story.now).await;
     for chunk in events.chunks(every) {
@@ -20,7 +20,7 @@ async fn told(story: &Story, kind: Kind, events: &[&SentEvent], every: usize) ->
     books
 }
 
-fn shuffled(events: &[SentEvent], seed: u64) -> Vec<&SentEvent> {
+pub fn shuffled(events: &[SentEvent], seed: u64) -> Vec<&SentEvent> {
     let random = Random::seeded(seed);
     let mut events: Vec<&SentEvent> = events.iter().collect();
     for n in (1..events.len()).rev() {
@@ -31,7 +31,7 @@ fn shuffled(events: &[SentEvent], seed: u64) -> Vec<&SentEvent> {
 }
 
 #[track_caller]
-fn same(books: &[String], expected: &[String], how: &str) {
+pub fn same(books: &[String], expected: &[String], how: &str) {
     let missing: Vec<_> = expected.iter().filter(|line| !books.contains(line)).collect();
     let extra: Vec<_> = books.iter().filter(|line| !expected.contains(line)).collect();
     assert!(missing.is_empty() && extra.is_empty(), "{how}: missing {missing:#?}, instead {extra:#?}");

@@ -1,7 +1,9 @@
 //! The real server on a free port, with the sandbox as its Stripe and one clock for both.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use mainstay::app::{App, Running};
@@ -45,6 +47,8 @@ pub fn settings(database_url: &str, stripe_url: &str, role: Role, more: &[(&str,
         ("LISTEN", "127.0.0.1:0"),
         ("PUBLIC_URL", PUBLIC_URL),
         ("ALLOWED_ORIGINS", ALLOWED_ORIGIN),
+        // We stand for a proxy, so that many readers can come from one machine: see `reader`.
+        ("TRUSTED_PROXIES", "1"),
         ("STRIPE_SECRET_KEY", "sk_test_of_the_tests"),
         ("STRIPE_WEBHOOK_SECRETS", WEBHOOK_SECRET),
         ("STRIPE_API_URL", stripe_url),
@@ -57,6 +61,12 @@ pub fn settings(database_url: &str, stripe_url: &str, role: Role, more: &[(&str,
     .collect();
     environment.extend(more.iter().map(|(name, value)| (format!("MAINSTAY_{name}"), (*value).to_owned())));
     Settings::load(Sources::new(Flags::default(), environment, ""), role).expect("the settings are right")
+}
+
+/// The address of another reader each time, for `X-Forwarded-For`: limits are no concern of most tests.
+pub fn reader() -> String {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    Ipv4Addr::from(u32::from(Ipv4Addr::new(198, 18, 0, 0)) + NEXT.fetch_add(1, Ordering::Relaxed)).to_string()
 }
 
 impl TestApp {
@@ -97,9 +107,10 @@ impl TestApp {
         Self { running: Some(running), database, sandbox, clock, http, url }
     }
 
-    /// Asks for a pledge.
+    /// Asks for a pledge, as a reader who has never been here.
     pub async fn ask(&self, body: &Value, key: Option<&str>) -> (u16, Value) {
         let mut request = self.http.post(format!("{}/v1/pledges", self.url)).json(body);
+        request = request.header("x-forwarded-for", reader());
         if let Some(key) = key {
             request = request.header("idempotency-key", key);
         }

@@ -79,6 +79,7 @@ impl Database {
                 "SELECT 'pledge ' || p.id || ' ' || p.status || ' ' || COALESCE(CAST(p.paid_at AS TEXT), '-') || ' ' || \
                  COALESCE(p.stripe_subscription_id, '-') || ' ' || COALESCE(p.stripe_customer_id, '-') || ' ' || \
                  COALESCE(CAST(p.ended_at AS TEXT), '-') || ' ' || COALESCE(CAST(p.paid_after_end_at AS TEXT), '-') || ' ' || \
+                 COALESCE(CAST(p.spent_at AS TEXT), '-') || ' ' || \
                  COALESCE(d.email_index, '-') || ' ' || CASE WHEN p.settled_at IS NULL THEN 'open' ELSE 'settled' END AS line \
                  FROM pledges p LEFT JOIN donors d ON d.id = p.donor_id",
             )

@@ -1,0 +1,36 @@
+//! All bytes a database holds, for tests that look for what must not be there.
+
+use super::database::{Database, Kind};
+
+/// Everything on disk of an SQLite database, its WAL included; of a PostgreSQL one, every value of every table about gifts.
+pub async fn everything(database: &Database) -> Vec<u8> {
+    match database.kind {
+        Kind::Sqlite => {
+            let files = std::fs::read_dir(database.folder.path()).expect("the folder is read");
+            files.flat_map(|file| std::fs::read(file.expect("a file").path()).expect("it is read")).collect()
+        }
+        Kind::Postgres => rows(database).await,
+    }
+}
+
+async fn rows(database: &Database) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for sql in [
+        "SELECT CAST(p AS TEXT) AS line FROM pledges p",
+        "SELECT CAST(k AS TEXT) AS line FROM idempotency_keys k",
+        "SELECT CAST(o AS TEXT) AS line FROM stripe_objects o",
+        "SELECT CAST(y AS TEXT) AS line FROM payments y",
+        "SELECT CAST(r AS TEXT) AS line FROM refunds r",
+        "SELECT CAST(x AS TEXT) AS line FROM disputes x",
+        "SELECT CAST(v AS TEXT) AS line FROM subscription_versions v",
+        "SELECT CAST(d AS TEXT) AS line FROM donors d",
+        "SELECT CAST(e AS TEXT) AS line FROM stripe_events e",
+        "SELECT CAST(b AS TEXT) AS line FROM stripe_event_bodies b",
+    ] {
+        for row in database.rows(sql).await {
+            bytes.extend_from_slice(row.as_bytes());
+            bytes.push(b'\n');
+        }
+    }
+    bytes
+}
