@@ -9,6 +9,7 @@ use serde::Serialize;
 use url::form_urlencoded;
 
 use super::error::{ApiError, Problem};
+use super::extract::MAX_FIELDS;
 use super::state::Giving;
 use crate::domain::campaign::{Campaign, Season, is_slug};
 use crate::domain::language::Language;
@@ -269,7 +270,7 @@ pub fn language(asked: Option<Language>, headers: &HeaderMap, default: Language)
 
 /// `lang` of a query.
 pub fn asked_language(query: Option<&str>) -> Option<Language> {
-    let mut fields = form_urlencoded::parse(query?.as_bytes()).take(super::give::MAX_FIELDS);
+    let mut fields = form_urlencoded::parse(query?.as_bytes()).take(MAX_FIELDS);
     fields.find(|(name, _)| name == "lang").and_then(|(_, tag)| Language::parse(&tag))
 }
 

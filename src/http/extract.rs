@@ -12,6 +12,8 @@ use crate::domain::field::{FieldError, Fields, Given};
 
 /// The largest request body, in bytes, of everything but webhooks.
 pub const MAX_BODY: usize = 64 * 1024;
+/// Fields of a form or query that are read at most.
+pub const MAX_FIELDS: usize = 32;
 
 /// The fields of a JSON object, each to be read by whoever knows what it means.
 pub struct JsonFields(pub Fields);

@@ -13,7 +13,7 @@ use url::form_urlencoded;
 
 use super::client::Client;
 use super::error::ApiError;
-use super::extract::media_type;
+use super::extract::{MAX_FIELDS, media_type};
 use super::state::Giving;
 use super::widget::WIDGET;
 use super::{campaigns, pages, pledges};
@@ -25,9 +25,6 @@ use crate::domain::new_pledge::{Asked, is_source};
 use crate::domain::pledge::{Frequency, PledgeStatus};
 use crate::store::Pledge;
 use crate::text;
-
-/// Fields of a form or query that are read at most.
-pub const MAX_FIELDS: usize = 32;
 
 pub fn routes(state: Giving) -> Router {
     Router::new()
