@@ -4,7 +4,7 @@
 //! believed; `X-Forwarded-For` is read from the right, and only as far as proxies of ours wrote it.
 
 use std::convert::Infallible;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
@@ -27,7 +27,9 @@ impl From<SocketAddr> for Peer {
 
 /// Whose request it is.
 pub struct Client {
-    pub address: IpAddr,
+    /// None for this machine itself: a proxy on it that nobody told us of, behind which all readers would count as one, or
+    /// somebody who sits at it.
+    pub address: Option<IpAddr>,
     /// Whether `X-Forwarded-For` is not as the number of our proxies says it should be, so that many may look like one.
     pub suspicious: bool,
 }
@@ -45,11 +47,13 @@ impl FromRequestParts<Giving> for Client {
 impl Client {
     /// The address that so many proxies of ours vouch for; the socket's where they do not.
     pub fn of(peer: IpAddr, headers: &HeaderMap, trusted_proxies: usize) -> Self {
+        let peer =
+            Some(peer).filter(|peer| ![IpAddr::from(Ipv4Addr::LOCALHOST), Ipv6Addr::LOCALHOST.into()].contains(peer));
         if trusted_proxies == 0 {
             return Self { address: peer, suspicious: headers.contains_key(FORWARDED) };
         }
         let forwarded = forwarded(headers, trusted_proxies);
-        Self { address: forwarded.unwrap_or(peer), suspicious: forwarded.is_none() }
+        Self { address: forwarded.or(peer), suspicious: forwarded.is_none() }
     }
 }
 
@@ -75,8 +79,6 @@ fn address(text: &str) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
-
     use axum::http::HeaderValue;
 
     use super::*;
@@ -94,7 +96,7 @@ mod tests {
     /// The address found behind so many proxies, and whether it is the socket's for want of a better one.
     fn found(lines: &[&[u8]], trusted_proxies: usize) -> (String, bool) {
         let client = Client::of(PEER, &headers(lines), trusted_proxies);
-        (client.address.to_string(), client.suspicious)
+        (client.address.map_or("local".to_owned(), |address| address.to_string()), client.suspicious)
     }
 
     #[test]

@@ -223,13 +223,22 @@ impl Limits {
         if key.is_some_and(|key| take(&mut generation.retries, &key)) {
             return Ok(());
         }
-        let address = generation.count_address(client.address, self.clock.now()).map_err(|wait| {
-            self.warn(client.suspicious);
-            refused("address", wait)
-        })?;
+        let address = match client.address {
+            Some(address) => Some(generation.count_address(address, self.clock.now()).map_err(|wait| {
+                self.warn(client.suspicious);
+                refused("address", wait)
+            })?),
+            None => {
+                self.warn(client.suspicious);
+                None
+            }
+        };
         let campaign = self.campaigns.count(&campaign.to_owned()).map_err(|wait| refused("campaign", wait));
         let wider = campaign.and_then(|()| self.overall.count(&()).map_err(|wait| refused("overall", wait)));
-        wider.inspect_err(|_| generation.give_back(address))?;
+        if let Err(refused) = wider {
+            address.into_iter().for_each(|address| generation.give_back(address));
+            return Err(refused);
+        }
         if let Some(key) = key {
             generation.let_in(key);
         }
@@ -251,8 +260,8 @@ impl Limits {
         if suspicious && !self.warned.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 trusted_proxies = self.trusted_proxies,
-                "a pledge was refused by its address, and X-Forwarded-For does not fit MAINSTAY_TRUSTED_PROXIES: all \
-                 who come through a proxy may count as one"
+                "X-Forwarded-For does not fit MAINSTAY_TRUSTED_PROXIES: whoever comes through a proxy may count as one, or, \
+                 through a proxy on this machine, not be limited by address"
             );
         }
     }
@@ -272,7 +281,7 @@ mod tests {
 
     /// The seconds to wait; none when it was let in.
     fn ask(limits: &Limits, address: &str, campaign: &str, key: Option<&str>) -> Option<u32> {
-        let client = Client { address: address.parse().unwrap(), suspicious: false };
+        let client = Client { address: address.parse().ok(), suspicious: false };
         let refused = limits.admit(&client, campaign, key).err()?;
         assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
         Some(refused.retry_after().unwrap())
@@ -293,6 +302,12 @@ mod tests {
         clock.advance(50);
         assert_eq!(let_in(&limits, "192.0.2.1", 100), 1);
         assert_eq!(let_in(&limits, "192.0.2.2", 100), 5, "a neighbour is another");
+    }
+
+    #[test]
+    fn this_machine_itself_is_limited_by_campaign_alone() {
+        let (limits, _) = limits();
+        assert_eq!(let_in(&limits, "local", 1000), 300);
     }
 
     #[test]

@@ -86,10 +86,28 @@ async fn of_a_flood_from_fifty_addresses_a_twentieth_reaches_stripe_and_ten_read
     }
 }
 
+/// A client with this address of its own.
+fn from(address: &str) -> reqwest::Client {
+    let address: std::net::IpAddr = address.parse().expect("an address");
+    reqwest::Client::builder().no_proxy().local_address(address).build().expect("a client")
+}
+
+#[tokio::test]
+async fn a_proxy_on_this_machine_that_nobody_told_us_of_does_not_shut_out_its_readers() {
+    for kind in BOTH {
+        let app = TestApp::start_with(kind, &NO_PROXY).await;
+        for nth in 0..20 {
+            assert_eq!(status(&app, &format!("203.0.113.{nth}")).await, 201, "the {nth}th, on {kind:?}");
+        }
+        app.finish().await;
+    }
+}
+
 #[tokio::test]
 async fn without_a_proxy_of_ours_a_forwarded_address_changes_nothing() {
     for kind in BOTH {
-        let app = TestApp::start_with(kind, &NO_PROXY).await;
+        let mut app = TestApp::start_with(kind, &NO_PROXY).await;
+        app.http = from("127.0.0.2");
         for nth in 0..20 {
             let expected = if nth < 5 { 201 } else { 429 };
             assert_eq!(status(&app, &format!("203.0.113.{nth}")).await, expected, "the {nth}th, on {kind:?}");
@@ -100,7 +118,8 @@ async fn without_a_proxy_of_ours_a_forwarded_address_changes_nothing() {
 
 #[tokio::test]
 async fn behind_a_proxy_of_ours_what_a_client_claims_changes_nothing() {
-    let app = TestApp::start(BOTH[0]).await;
+    let mut app = TestApp::start(BOTH[0]).await;
+    app.http = from("127.0.0.2");
     for nth in 0..20 {
         let expected = if nth < 5 { 201 } else { 429 };
         assert_eq!(status(&app, &format!("198.51.100.{nth}, 203.0.113.1")).await, expected, "the {nth}th");
