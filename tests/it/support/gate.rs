@@ -42,6 +42,9 @@ struct Orders {
 }
 
 impl Gate {
+    /// A path that leads nowhere: whoever is sent there stays on the page they are on.
+    pub const NOWHERE: &str = "/nowhere";
+
     /// Before the server at `url`.
     pub async fn before(url: &str) -> Self {
         let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build();
@@ -129,6 +132,10 @@ async fn pass(
     }
     if method != Method::OPTIONS {
         keeper.let_in(&path).await;
+    }
+    if path == Gate::NOWHERE {
+        // A browser that is sent here stays where it is.
+        return StatusCode::NO_CONTENT.into_response();
     }
     let origin = headers.get(header::ORIGIN).cloned().unwrap_or(HeaderValue::from_static("null"));
     let own = (method == Method::POST).then(|| keeper.orders().answers.get(&path).cloned()).flatten();

@@ -3,6 +3,7 @@
 use thirtyfour::Key;
 
 use super::Stand;
+use crate::support::axe::assert_accessible;
 use crate::support::browser::Browser;
 use crate::support::database::{BOTH, Kind};
 
@@ -110,20 +111,27 @@ async fn whoever_leaves_the_checkout_comes_back_to_the_article_where_nothing_was
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_bank_debit_is_on_its_way_and_turns_to_thanks_by_itself() {
+async fn a_bank_debit_is_on_its_way_and_turns_by_itself_to_how_it_ended() {
     let stand = Stand::set(Kind::Sqlite, Browser::options()).await;
-    stand.publish("currency=EUR frequency=once", "");
-    stand.read("").await;
-    stand.click("button[type=submit]").await;
-    stand.pay("bank_debit_settles").await;
-    stand.reaches("waiting").await;
-    stand.app.settle().await;
-    stand.reaches("processing").await;
-    // A pledge is shown for a day after it has settled.
-    while stand.pledges().await[0].ends_with("processing") {
-        stand.app.advance_days(1).await;
+    stand.publish("currency=EUR frequency=once lang=ru", "");
+    for (card, end) in [("bank_debit_settles", "thanks"), ("bank_debit_fails", "refused")] {
+        stand.read("").await;
+        stand.click("button[type=submit]").await;
+        stand.pay(card).await;
+        stand.reaches("waiting").await;
+        assert_accessible(&stand.browser, "waiting").await;
+        stand.app.settle().await;
+        stand.reaches("processing").await;
+        assert_accessible(&stand.browser, "processing").await;
+        // A pledge is shown for a day after it has settled.
+        while stand.pledges().await.iter().any(|pledge| pledge.ends_with("processing")) {
+            stand.app.advance_days(1).await;
+        }
+        stand.reaches(end).await;
+        assert_accessible(&stand.browser, end).await;
     }
-    stand.reaches("thanks").await;
+    stand.click("[part=again]").await;
+    stand.reaches("idle").await;
     stand.finish().await;
 }
 

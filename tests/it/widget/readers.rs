@@ -108,6 +108,19 @@ async fn it_can_be_read_in_the_dark_in_forced_colours_from_right_to_left_and_zoo
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_campaign_that_has_not_begun_says_so() {
+    let stand = Stand::set(Kind::Sqlite, Browser::options()).await;
+    let campaign = stand.app.store().campaign("default").await.expect("read").expect("it is there");
+    let later = mainstay::domain::campaign::Campaign { starts_at: Some(i64::MAX), ..campaign };
+    stand.app.store().put_campaign(&later, 0).await.expect("stored");
+    stand.browser.goto(&format!("{}/article", stand.paper.url)).await;
+    stand.reaches("upcoming").await;
+    assert_eq!(stand.text("h2").await, "This campaign has not begun yet");
+    assert_accessible(&stand.browser, "not begun").await;
+    stand.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_page_styles_it_by_properties_and_parts() {
     let stand = Stand::set(Kind::Sqlite, Browser::options()).await;
     stand.paper.allow("style-src", "'self'");

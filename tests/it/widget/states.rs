@@ -8,6 +8,7 @@ use crate::support::axe::assert_accessible;
 use crate::support::browser::Browser;
 use crate::support::browser::emulation::Preference;
 use crate::support::database::Kind;
+use crate::support::gate::Gate;
 
 /// The texts of one language, in the order of the walk.
 struct Words {
@@ -16,6 +17,7 @@ struct Words {
     most: &'static str,
     figures: &'static str,
     submitting: &'static str,
+    redirecting: &'static str,
     offline: &'static str,
     failed: &'static str,
     limited: &'static str,
@@ -33,6 +35,7 @@ const ENGLISH: Words = Words {
     most: "The most is $10,000.",
     figures: "Write the amount in figures, such as $25.",
     submitting: "One moment…",
+    redirecting: "Taking you to the payment page…",
     offline: "You seem to be offline.",
     failed: "That did not work. Nothing was charged",
     limited: "Please try again in 2 minutes.",
@@ -50,6 +53,7 @@ const RUSSIAN: Words = Words {
     most: "Наибольшая сумма – 10\u{a0}000\u{a0}$.",
     figures: "Впишите сумму цифрами, например 25\u{a0}$.",
     submitting: "Минутку…",
+    redirecting: "Открываем страницу оплаты…",
     offline: "Похоже, нет связи с интернетом.",
     failed: "Не получилось. Деньги не списаны",
     limited: "Попробуйте снова через 2 минуты.",
@@ -120,6 +124,14 @@ async fn walk(words: &Words, preferences: &[Preference], width: u32) {
     stand.click("form > button[type=submit]").await;
     stand.reaches("limited").await;
     stand.shows("[part=errors]", words.limited, "rate limited").await;
+
+    let nowhere = format!("{}{}", stand.gate.url, Gate::NOWHERE);
+    stand.gate.answer("/v1/pledges", 201, &[], json!({"checkout_url": nowhere}));
+    stand.click("form > button[type=submit]").await;
+    stand.reaches("redirecting").await;
+    stand.shows("[role=status]", words.redirecting, "redirecting").await;
+    stand.read("").await;
+    stand.write("#other", "7").await;
 
     stand.browser.go_offline().await;
     stand.click("form > button[type=submit]").await;
