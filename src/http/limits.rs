@@ -223,20 +223,17 @@ impl Limits {
         if key.is_some_and(|key| take(&mut generation.retries, &key)) {
             return Ok(());
         }
-        let address = match client.address {
-            Some(address) => Some(generation.count_address(address, self.clock.now()).map_err(|wait| {
-                self.warn(client.suspicious);
-                refused("address", wait)
-            })?),
-            None => {
-                self.warn(client.suspicious);
-                None
-            }
-        };
+        let counted = client.address.map(|address| generation.count_address(address, self.clock.now())).transpose();
+        if client.address.is_none() || counted.is_err() {
+            self.warn(client.suspicious);
+        }
+        let address = counted.map_err(|wait| refused("address", wait))?;
         let campaign = self.campaigns.count(&campaign.to_owned()).map_err(|wait| refused("campaign", wait));
         let wider = campaign.and_then(|()| self.overall.count(&()).map_err(|wait| refused("overall", wait)));
         if let Err(refused) = wider {
-            address.into_iter().for_each(|address| generation.give_back(address));
+            if let Some(address) = address {
+                generation.give_back(address);
+            }
             return Err(refused);
         }
         if let Some(key) = key {
