@@ -1,6 +1,7 @@
 //! `GET /v1/campaigns/{slug}`: all that a giving form needs, in the reader's language.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, header};
@@ -134,7 +135,7 @@ pub struct CampaignBody {
     /// How the newsletter is offered; null: it is not.
     newsletter: Option<NewsletterBody>,
     /// By name, with `{amount}` and the like to fill in; by plural category where a text depends on a count.
-    texts: BTreeMap<&'static str, Template>,
+    texts: &'static BTreeMap<&'static str, Template>,
 }
 
 /// How reminders are offered.
@@ -216,9 +217,19 @@ impl CampaignBody {
             // Neither is taken yet, so neither is offered.
             reminder: None,
             newsletter: None,
-            texts: TEXTS.iter().map(|id| (*id, text::template(language, id))).collect(),
+            texts: texts(language),
         }
     }
+}
+
+/// The texts of a language, put together once: each article that somebody opens asks for them.
+fn texts(language: Language) -> &'static BTreeMap<&'static str, Template> {
+    static ALL: LazyLock<BTreeMap<Language, BTreeMap<&'static str, Template>>> = LazyLock::new(|| {
+        let of = |language| TEXTS.iter().map(|id| (*id, text::template(language, id))).collect();
+        Language::ALL.into_iter().map(|language| (language, of(language))).collect()
+    });
+    static NONE: BTreeMap<&'static str, Template> = BTreeMap::new();
+    ALL.get(&language).unwrap_or(&NONE)
 }
 
 fn currency_body(campaign: &Campaign, currency: Currency) -> CurrencyBody {
