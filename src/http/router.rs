@@ -36,7 +36,7 @@ const BODY_PIECE: Duration = Duration::from_secs(10);
 pub fn router(state: WebState) -> Router {
     let WebState { ops, inbox, gateway, public_url, allowed_origins, trusted_proxies, webhook_secrets } = state;
     let (store, clock, random) = (ops.store.clone(), ops.clock.clone(), ops.random.clone());
-    let webhooks = Webhooks { inbox, secrets: webhook_secrets.into(), clock: clock.clone() };
+    let webhooks = Webhooks::new(inbox, webhook_secrets.into(), clock.clone());
     let giving = Giving {
         limits: Arc::new(Limits::new(clock.clone(), random.clone(), trusted_proxies)),
         pledges: Arc::new(Pledges { store, gateway, clock, random: random.clone(), public_url: public_url.clone() }),

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, FromRequest as _, Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use secrecy::SecretString;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use super::error::{ApiError, Problem};
 use crate::clock::Clock;
@@ -21,6 +22,10 @@ use crate::service::ingest::Inbox;
 
 /// The largest event that is taken, in bytes; Stripe's are a few thousand.
 pub const MAX_EVENT: usize = 1024 * 1024;
+/// Events that say they are longer than this, or do not say, are read so many at once: a signature can only be checked
+/// over the whole body, and whoever sends long ones with any signature must not fill the memory.
+const LONG_EVENT: usize = 64 * 1024;
+const LONG_EVENTS: usize = 32;
 
 /// What the endpoint needs.
 #[derive(Clone, Debug)]
@@ -29,6 +34,23 @@ pub struct Webhooks {
     /// The signing secrets in force: two while one is being rotated.
     pub secrets: Arc<[SecretString]>,
     pub clock: Clock,
+    /// Places for long events.
+    long: Arc<Semaphore>,
+}
+
+impl Webhooks {
+    pub fn new(inbox: Inbox, secrets: Arc<[SecretString]>, clock: Clock) -> Self {
+        Self { inbox, secrets, clock, long: Arc::new(Semaphore::new(LONG_EVENTS)) }
+    }
+
+    /// A place to read this request's body in; none is needed for a short one.
+    fn place(&self, headers: &HeaderMap) -> Result<Option<SemaphorePermit<'_>>, ApiError> {
+        let said = headers.get(header::CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
+        if said.is_some_and(|length| length <= LONG_EVENT) {
+            return Ok(None);
+        }
+        self.long.try_acquire().map(Some).map_err(|_| ApiError::unavailable("busy", 5))
+    }
 }
 
 /// `POST /webhooks/stripe`.
@@ -54,6 +76,7 @@ pub async fn receive(State(webhooks): State<Webhooks>, request: Request) -> Resu
     let signature = headers.get("stripe-signature").and_then(|value| value.to_str().ok()).map(str::to_owned);
     let signature =
         signature.ok_or_else(|| ApiError::bad_request("bad_signature", &SignatureError::Missing.to_string()))?;
+    let _place = webhooks.place(headers)?;
     let body = Bytes::from_request(request, &()).await.map_err(|rejection| match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => ApiError::too_large("expected at most 1 MiB"),
         _ => ApiError::bad_request("body_unreadable", "the body ended early"),

@@ -104,6 +104,37 @@ async fn a_thousand_slow_sockets_and_endless_bodies_are_refused_cheaply_while_he
     }
 }
 
+/// Clients that send most of a long event under some signature, and then no more.
+const LONG: usize = 300;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn long_bodies_under_false_signatures_fill_no_memory_and_keep_no_short_event_away() {
+    let database = Database::fresh(BOTH[0]).await;
+    let server = Server::start(&database.url, "http://127.0.0.1:9/", database.folder.path(), &[]);
+    let undisturbed = healthy(&server.url, "before").await;
+    let before = memory(&server);
+    let head =
+        "POST /webhooks/stripe HTTP/1.1\r\nhost: x\r\nstripe-signature: t=1,v1=00\r\ncontent-length: 1000000\r\n\r\n";
+    let most = vec![b'x'; 900_000];
+    let sockets = (0..LONG).map(|_| async {
+        let mut socket = connect(&server.url).await;
+        let sent = async {
+            socket.write_all(head.as_bytes()).await?;
+            socket.write_all(&most).await
+        };
+        // Who is refused is cut off; who is read waits.
+        let _ = tokio::time::timeout(Duration::from_secs(5), sent).await;
+        socket
+    });
+    let sockets = futures_util::future::join_all(sockets).await;
+    let disturbed = healthy(&server.url, "during").await;
+    assert!(disturbed <= (undisturbed * SLOWER_AT_MOST).max(FAST), "{disturbed:?}, {undisturbed:?} before");
+    let grown = memory(&server).saturating_sub(before);
+    assert!(grown < MEMORY_KIB, "{grown} KiB more");
+    drop(sockets);
+    assert!(server.terminate().success());
+}
+
 /// Sockets that the process has open; the files of the database are opened when they are first needed.
 #[cfg(target_os = "linux")]
 fn open_sockets(server: &Server) -> usize {
