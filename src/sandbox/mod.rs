@@ -20,6 +20,7 @@ mod error;
 mod faults;
 mod form;
 mod idempotency;
+mod inbox;
 mod ledger;
 mod list;
 mod log;
@@ -38,6 +39,7 @@ mod webhooks;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -142,6 +144,7 @@ struct Inner {
     delivering: tokio::sync::Mutex<()>,
     released: Notify,
     published: Mutex<BTreeMap<String, Published>>,
+    inbox: Mutex<Option<PathBuf>>,
     stop: CancellationToken,
 }
 
@@ -168,6 +171,7 @@ impl Sandbox {
             delivering: tokio::sync::Mutex::new(()),
             released: Notify::new(),
             published: Mutex::default(),
+            inbox: Mutex::default(),
             stop: CancellationToken::new(),
         }));
         tokio::spawn(server::serve(sandbox.clone(), listener));
@@ -204,6 +208,15 @@ impl Sandbox {
     /// Hangs a page out at `/paper/{name}`, instead of what was there.
     pub fn publish(&self, name: &str, page: Published) {
         self.0.published.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), page);
+    }
+
+    /// Shows the mails of this folder at `/inbox`.
+    pub fn show_inbox(&self, folder: PathBuf) {
+        *self.0.inbox.lock().unwrap_or_else(PoisonError::into_inner) = Some(folder);
+    }
+
+    fn inbox(&self) -> Option<PathBuf> {
+        self.0.inbox.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn published(&self, name: &str) -> Option<Published> {

@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::state::{State, text};
-use super::{Card, PayOutcome, Person, Sandbox, SandboxError, dashboard, money};
+use super::{Card, PayOutcome, Person, Sandbox, SandboxError, dashboard, inbox, money};
 
 /// Everything but the API.
 pub(super) fn routes(sandbox: Sandbox) -> Router {
@@ -22,6 +22,8 @@ pub(super) fn routes(sandbox: Sandbox) -> Router {
         .route("/", get(dashboard::show))
         .route("/clock", post(dashboard::advance))
         .route("/paper/{name}", get(paper))
+        .route("/inbox", get(inbox::list))
+        .route("/inbox/{name}", get(inbox::show))
         .route("/refund", post(dashboard::refund))
         .route("/dispute", post(dashboard::dispute))
         .route("/c/pay/{session}", get(checkout).post(pay))
