@@ -8,6 +8,7 @@ pub mod books;
 pub mod calendar;
 pub mod campaign;
 pub mod campaign_file;
+pub mod email;
 pub mod event;
 pub mod facts;
 pub mod field;
