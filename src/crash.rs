@@ -4,9 +4,16 @@
 //! place, and stands still there: what is written before is on disk or it is not, as after a power cut. A release build
 //! holds none of this.
 
-/// The places, in the order an event passes them.
-pub const PLACES: [&str; 4] =
-    ["ingest before commit", "ingest after commit", "apply before commit", "apply after commit"];
+/// The places, in the order an event passes them, and then a mail.
+pub const PLACES: [&str; 7] = [
+    "ingest before commit",
+    "ingest after commit",
+    "apply before commit",
+    "apply after commit",
+    "mail before text",
+    "mail text begun",
+    "mail handed over",
+];
 
 #[cfg(debug_assertions)]
 static ARMED: std::sync::OnceLock<String> = std::sync::OnceLock::new();

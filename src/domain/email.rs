@@ -3,6 +3,15 @@
 /// The purpose under which addresses of the outbox and of suppressions are indexed.
 pub const MAIL_INDEX: &str = "mail";
 
+/// How long, in seconds, a mail is tried that cannot be sent at once: what its expiry is to be set to, where the mail
+/// itself does not age sooner.
+pub const TRY_FOR: i64 = 48 * 3600;
+
+/// Why a payment failed, as mails put it into words; any other word is told as a plain failure.
+pub const FAILURE_REASONS: [&str; 4] = ["insufficient_funds", "expired_card", "authentication_needed", "declined"];
+/// Why a pledge ended, likewise.
+pub const END_REASONS: [&str; 3] = ["by_donor", "by_newsroom", "unpaid"];
+
 macro_rules! kinds {
     ($($name:ident = $word:literal),+ $(,)?) => {
         /// A mail by its template.
@@ -45,7 +54,10 @@ impl EmailKind {
 
     /// Whether it can be unsubscribed from by one click (RFC 8058): what nobody needs to know.
     pub fn has_unsubscribe(self) -> bool {
-        matches!(self, Self::ReminderConfirmation | Self::Reminder | Self::NewsletterConfirmation | Self::NewsletterWelcome)
+        matches!(
+            self,
+            Self::ReminderConfirmation | Self::Reminder | Self::NewsletterConfirmation | Self::NewsletterWelcome
+        )
     }
 }
 
@@ -63,6 +75,8 @@ pub enum EmailState {
 }
 
 impl EmailState {
+    pub const ALL: [Self; 5] = [Self::Waiting, Self::Sent, Self::Suppressed, Self::Expired, Self::Failed];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Waiting => "waiting",

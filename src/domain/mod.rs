@@ -13,6 +13,7 @@ pub mod event;
 pub mod facts;
 pub mod field;
 pub mod language;
+pub mod mailbox;
 pub mod money;
 pub mod new_pledge;
 pub mod pledge;

@@ -127,6 +127,22 @@ impl Store {
         Ok(settled == 1)
     }
 
+    /// Expires up to `most` mails whose time is over, for when nobody takes them; returns how many.
+    pub async fn expire_emails(&self, now: i64, most: i64) -> Result<u64, StoreError> {
+        self.db
+            .write(
+                "UPDATE outbox_emails SET state = 'expired', error = COALESCE(error, 'no_mail_is_sent'), settled_at = $1, \
+                 recipient_index = NULL, recipient_sealed = NULL, facts_sealed = NULL, lease_token = NULL, lease_until = 0 \
+                 WHERE state = 'waiting' AND expires_at <= $1 AND lease_until <= $1 AND id IN (\
+                   SELECT id FROM outbox_emails WHERE state = 'waiting' AND expires_at <= $1 AND lease_until <= $1 \
+                   LIMIT $2)",
+            )
+            .bind(now)
+            .bind(most)
+            .run()
+            .await
+    }
+
     /// Notes why a mail could not be sent now, and when it is tried again.
     pub async fn retry_email(&self, id: &str, token: &str, error: &str, due_at: i64) -> Result<(), StoreError> {
         self.db
