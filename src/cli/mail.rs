@@ -74,9 +74,9 @@ fn preview(asked: Preview) -> Result<(), CliError> {
     };
     let language = language(&asked.locale)?;
     let settings = MailCommands::load(sources(asked.settings)?)?.mail;
-    let templates = Templates::read(settings.templates.as_deref()).map_err(PostError::from).map_err(failed)?;
+    let templates = Templates::read(settings.templates.as_deref()).map_err(failed)?;
     let letter = templates.render(kind, language, &sample::facts(kind), settings.postal_address.as_str());
-    let letter = letter.map_err(PostError::from).map_err(failed)?;
+    let letter = letter.map_err(failed)?;
     print(&if asked.html { letter.html } else { format!("Subject: {}\n\n{}", letter.subject, letter.text) })
 }
 
@@ -121,6 +121,6 @@ fn address(text: &str) -> Result<Address, CliError> {
     Address::parse(text.trim()).ok_or_else(wrong)
 }
 
-fn failed(error: PostError) -> CliError {
-    CliError::Failed(error.to_string())
+fn failed(error: impl Into<PostError>) -> CliError {
+    CliError::Failed(error.into().to_string())
 }

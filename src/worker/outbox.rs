@@ -24,8 +24,9 @@ use crate::vault::{Opener, Place};
 pub const MOST: i64 = 64;
 /// Mails sent at the same time: as many connections.
 const AT_ONCE: usize = 8;
-/// How long, in seconds, a batch is held: each command may take half a minute, and eight mails follow one another.
-const LEASE: i64 = HOUR;
+/// How long, in seconds, a batch is held. A slow server may take longer: then another worker takes over what was not begun,
+/// for nothing is begun under a lease that has passed on.
+pub const LEASE: i64 = 10 * MINUTE;
 /// The first pause before a mail is tried again, in seconds; each next is twice as long.
 const FIRST_PAUSE: i64 = MINUTE;
 /// The longest pause.

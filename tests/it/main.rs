@@ -27,6 +27,8 @@ mod limits;
 #[cfg(test)]
 mod mail;
 #[cfg(test)]
+mod mail_program;
+#[cfg(test)]
 mod mail_texts;
 #[cfg(test)]
 mod order;
