@@ -22,11 +22,12 @@ use crate::config::{DatabaseUrl, Settings, WebSettings, WorkerSettings};
 use crate::gateway::{CallError, Gateway, GatewayConfig};
 use crate::http::{self, Ops, WebState};
 use crate::id::Random;
+use crate::mail::{Post, PostError};
 use crate::service::ingest::Inbox;
 use crate::service::reconcile::Reconciler;
 use crate::store::{Store, StoreError};
 use crate::vault::{IndexKey, Opener, Sealer, VaultError};
-use crate::worker::{self, EventWorker};
+use crate::worker::{self, EventWorker, OutboxWorker};
 use lock::FileLock;
 
 /// How long requests in flight may take once the server is told to stop. The web's own grace is shorter.
@@ -61,6 +62,8 @@ pub enum AppError {
     Vault(#[from] VaultError),
     #[error("cannot prepare calls to Stripe: {0}")]
     Gateway(#[from] CallError),
+    #[error(transparent)]
+    Mail(#[from] PostError),
 }
 
 /// The server.
@@ -200,9 +203,17 @@ impl Parts {
             index: Arc::new(IndexKey::parse(&worker.vault_index_key)?),
         };
         let opener = Arc::new(Opener::parse(&worker.vault_private_key)?);
-        let worker = EventWorker::new(reconciler, opener, self.gateway.clone());
+        let outbox = OutboxWorker {
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            random: self.random.clone(),
+            opener: Arc::clone(&opener),
+            post: Post::new(&worker.mail)?.map(Arc::new),
+            stop: CancellationToken::new(),
+        };
+        let events = EventWorker::new(reconciler, opener, self.gateway.clone());
         let arrived = Arc::clone(&self.arrived);
-        Ok(Part::start(|stop| worker::run(worker, arrived, stop)))
+        Ok(Part::start(|stop| worker::run(events, outbox, arrived, stop)))
     }
 
     fn web_state(&self, web: &WebSettings, ops: Ops, inbox: Inbox) -> WebState {

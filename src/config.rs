@@ -5,6 +5,7 @@
 //! `mainstay.env` in the working directory. All problems are reported at once. Invariant: a secret is never printed,
 //! neither in an error nor by `Debug`, and is no flag.
 
+mod mail;
 mod parse;
 mod sources;
 mod values;
@@ -14,6 +15,7 @@ use std::net::SocketAddr;
 
 use secrecy::SecretString;
 
+pub use mail::{MailCommands, MailSettings, MailTransport, Protection, Sending, SmtpServer};
 pub use sources::{BasicFlags, ENV_FILE, Flags, Sources};
 pub use values::{DatabaseUrl, LogFormat, Mode, NewsroomZone, Origin, StripeKey};
 
@@ -163,6 +165,34 @@ pub const SETTINGS: &[Setting] = &[
         "vault_index_ and 64 hex digits, as `mainstay init` writes it",
     ),
     row(
+        "SMTP_URL",
+        None,
+        Some(""),
+        "Where mail goes: a server, or a folder. Nothing is sent in clear unless ?tls=none is said. Without it, mails wait in the outbox until they expire.",
+        "smtp://USER:PASSWORD@HOST:PORT (with STARTTLS), smtps://USER:PASSWORD@HOST:PORT or file:FOLDER; ?ca=FILE names the certificate of an authority of your own",
+    ),
+    row(
+        "MAIL_FROM",
+        Some("mail-from"),
+        Some(""),
+        "Whom mail comes from, as readers see it.",
+        "a name and an address, such as The Paper <support@paper.example>",
+    ),
+    row(
+        "MAIL_POSTAL_ADDRESS",
+        Some("mail-postal-address"),
+        Some(""),
+        "The newsroom's name and postal address, shown in every mail.",
+        "one line, such as The Paper, 1 Main Street, LV-1010 Riga, Latvia",
+    ),
+    row(
+        "MAIL_TEMPLATES",
+        Some("mail-templates"),
+        Some(""),
+        "A folder with templates of your own for mails, such as reminder.txt or reminder.ru.html.",
+        "a folder",
+    ),
+    row(
         "LOG",
         Some("log"),
         Some("info"),
@@ -262,6 +292,7 @@ pub struct WebSettings {
 pub struct WorkerSettings {
     pub vault_private_key: SecretString,
     pub vault_index_key: SecretString,
+    pub mail: MailSettings,
 }
 
 /// One thing that is wrong with the settings.

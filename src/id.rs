@@ -165,6 +165,8 @@ ids! {
     DonorId = "dnr";
     /// One attempt to move money.
     PaymentId = "pmt";
+    /// One mail.
+    EmailId = "eml";
     /// One HTTP request, named in logs and errors.
     RequestId = "req";
 }

@@ -20,6 +20,7 @@ pub mod domain;
 pub mod gateway;
 pub mod http;
 pub mod id;
+pub mod mail;
 pub mod sandbox;
 pub mod service;
 pub mod store;

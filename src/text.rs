@@ -1,4 +1,4 @@
-//! What people read, in their language: texts from `templates/locales`, and money as it is written there.
+//! What people read, in their language: texts from `templates/locales`, money and dates as they are written there.
 //!
 //! Every text exists in every language (a test holds that). Nothing here knows where a text is shown; who shows it
 //! escapes it.
@@ -116,6 +116,46 @@ pub fn money(language: Language, money: Money) -> String {
     }
 }
 
+const MONTHS_EN: [&str; 12] = [
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
+];
+/// In the genitive, as after a day.
+const MONTHS_RU: [&str; 12] = [
+    "января",
+    "февраля",
+    "марта",
+    "апреля",
+    "мая",
+    "июня",
+    "июля",
+    "августа",
+    "сентября",
+    "октября",
+    "ноября",
+    "декабря",
+];
+
+/// A day as it is written in `language`: `15 January 2027`, `15 января 2027 г.`
+pub fn date(language: Language, date: jiff::civil::Date) -> String {
+    let month = usize::try_from(date.month() - 1).unwrap_or(0) % 12;
+    let (day, year) = (date.day(), date.year());
+    match language {
+        Language::En => format!("{day} {} {year}", MONTHS_EN[month]),
+        Language::Ru => format!("{day}{NBSP}{} {year}{NBSP}г.", MONTHS_RU[month]),
+    }
+}
+
 fn strip_zeros(text: &str) -> &str {
     match text.split_once('.') {
         Some((whole, decimals)) if decimals.bytes().all(|digit| digit == b'0') => whole,
@@ -167,6 +207,17 @@ mod tests {
         ends("many", "{n} минут.");
         let five = [("count", FluentValue::from(5)), ("n", FluentValue::from("5"))];
         assert!(say(Language::Ru, "rate-limited", &five).ends_with("через 5 минут."));
+    }
+
+    #[test]
+    fn days_are_written_as_the_language_writes_them() {
+        for (day, en, ru) in [
+            (jiff::civil::date(2027, 1, 15), "15 January 2027", "15\u{a0}января 2027\u{a0}г."),
+            (jiff::civil::date(2028, 2, 29), "29 February 2028", "29\u{a0}февраля 2028\u{a0}г."),
+            (jiff::civil::date(2026, 12, 1), "1 December 2026", "1\u{a0}декабря 2026\u{a0}г."),
+        ] {
+            assert_eq!((date(Language::En, day), date(Language::Ru, day)), (en.to_owned(), ru.to_owned()));
+        }
     }
 
     #[test]

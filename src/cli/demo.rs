@@ -19,10 +19,11 @@ use super::{CliError, print};
 use crate::app::{App, Running};
 use crate::clock::Clock;
 use crate::config::{
-    Basics, DatabaseUrl, Log, LogFormat, NewsroomZone, Origin, Settings, StripeKey, WebSettings, WorkerSettings,
-    live_stripe_key_in_environment,
+    Basics, DatabaseUrl, Log, LogFormat, MailSettings, NewsroomZone, Origin, Settings, StripeKey, WebSettings,
+    WorkerSettings, live_stripe_key_in_environment,
 };
 use crate::domain::campaign::DEFAULT;
+use crate::domain::mailbox::Line;
 use crate::id::Random;
 use crate::sandbox::{Delivery, Options, Sandbox};
 use crate::vault::NewKeys;
@@ -248,6 +249,7 @@ fn settings(
         worker: Some(WorkerSettings {
             vault_private_key: keys.private.expose_secret().into(),
             vault_index_key: keys.index.expose_secret().into(),
+            mail: MailSettings { sending: None, postal_address: Line::default(), templates: None },
         }),
     })
 }

@@ -6,6 +6,7 @@ mod demo;
 mod demo_once;
 mod events;
 mod init;
+mod mail;
 mod migrate;
 mod rebuild;
 mod report;
@@ -64,6 +65,9 @@ enum Command {
     /// List, show and put in place what is offered to donors.
     #[command(subcommand)]
     Campaign(campaign::Command),
+    /// Preview mails, try whether they arrive, and keep them from an address.
+    #[command(subcommand)]
+    Mail(mail::Mail),
     /// Print what to paste into a page of the newspaper.
     Snippet(snippet::Snippet),
     /// Look at what Stripe sent, and let what could not be applied be tried again.
@@ -127,6 +131,7 @@ fn dispatch(command: Command) -> Result<(), CliError> {
         Command::Sandbox(stand) => block_on(stand.run()),
         Command::Report(report) => block_on(report.run()),
         Command::Campaign(campaign) => block_on(campaign.run()),
+        Command::Mail(mail) => block_on(mail.run()),
         Command::Snippet(snippet) => block_on(snippet.run()),
         Command::Events(events) => block_on(events.run()),
         Command::Rebuild(rebuild) => block_on(rebuild.run()),

@@ -84,6 +84,9 @@ fn banner(settings: &Settings, role: Role, running: &Running) -> String {
         lines.push(format!("giving    {}/give", web.public_url));
         lines.push(format!("webhooks  {}/webhooks/stripe", web.public_url));
     }
+    if let Some(worker) = &settings.worker {
+        lines.push(format!("mail      {}", worker.mail));
+    }
     lines.join("\n") + "\n"
 }
 

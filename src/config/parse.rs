@@ -7,9 +7,11 @@ use url::Url;
 
 use super::sources::Given;
 use super::{
-    Addresses, Basics, ConfigError, DatabaseUrl, Log, LogFormat, NewsroomZone, Origin, Problem, Role, Secrecy,
-    Settings, Sources, StripeKey, WebSettings, WorkerSettings, setting,
+    Addresses, Basics, ConfigError, DatabaseUrl, Log, LogFormat, MailCommands, MailSettings, MailTransport,
+    NewsroomZone, Origin, Problem, Role, Secrecy, Sending, Settings, Sources, StripeKey, WebSettings, WorkerSettings,
+    setting,
 };
+use crate::domain::mailbox::{Line, Mailbox, breaks};
 use crate::id::Random;
 use crate::vault::{IndexKey, Opener, Sealer};
 
@@ -37,6 +39,22 @@ impl Addresses {
         let read = |((basics, public_url), stripe_api_url)| Self { basics, public_url, stripe_api_url };
         let addresses = basics.zip(public_url).zip(stripe_api_url).map(read);
         reader.finish(addresses)
+    }
+}
+
+impl MailCommands {
+    /// What `mail preview` and `mail send-test` need.
+    pub fn load(sources: Sources) -> Result<Self, ConfigError> {
+        let mut reader = Reader::new(sources);
+        let (basics, mail) = (reader.basics(), reader.mail());
+        reader.finish(basics.zip(mail).map(|(basics, mail)| Self { basics, mail }))
+    }
+
+    /// The same with the key by which an address is found, for `mail suppress`.
+    pub fn load_with_index_key(sources: Sources) -> Result<(Self, SecretString), ConfigError> {
+        let mut reader = Reader::new(sources);
+        let (basics, mail, key) = (reader.basics(), reader.mail(), reader.index_key());
+        reader.finish(basics.zip(mail).zip(key).map(|((basics, mail), key)| (Self { basics, mail }, key)))
     }
 }
 
@@ -158,8 +176,28 @@ impl Reader {
 
     fn worker(&mut self) -> Option<WorkerSettings> {
         let private = self.get("VAULT_PRIVATE_KEY", |text| key(text, |text| Opener::parse(text).is_ok()));
-        let index = self.get("VAULT_INDEX_KEY", |text| key(text, |text| IndexKey::parse(text).is_ok()));
-        Some(WorkerSettings { vault_private_key: private?, vault_index_key: index? })
+        let (index, mail) = (self.index_key(), self.mail());
+        Some(WorkerSettings { vault_private_key: private?, vault_index_key: index?, mail: mail? })
+    }
+
+    fn index_key(&mut self) -> Option<SecretString> {
+        self.get("VAULT_INDEX_KEY", |text| key(text, |text| IndexKey::parse(text).is_ok()))
+    }
+
+    fn mail(&mut self) -> Option<MailSettings> {
+        let transport = self.get("SMTP_URL", |text| optional(text, MailTransport::parse));
+        let from = self.get("MAIL_FROM", |text| optional(text, Mailbox::parse));
+        let postal = self.get("MAIL_POSTAL_ADDRESS", |text| (!text.contains(breaks)).then(|| Line::of(text)));
+        let templates = self.get("MAIL_TEMPLATES", |text| optional(text, |text| Some(text.into())));
+        let (transport, from, postal_address, templates) = (transport?, from?, postal?, templates?);
+        let Some(transport) = transport else { return Some(MailSettings { sending: None, postal_address, templates }) };
+        // A mail without a sender cannot be answered, and one without an address is unlawful in many places.
+        let missing = [("MAIL_FROM", from.is_none()), ("MAIL_POSTAL_ADDRESS", postal_address.as_str().is_empty())];
+        for setting in missing.into_iter().filter(|(_, missing)| *missing).filter_map(|(name, _)| setting(name)) {
+            let what = format!("is needed with MAINSTAY_SMTP_URL and not given. Set it to {}.", setting.expected);
+            self.problem(setting.variable(), what);
+        }
+        Some(MailSettings { sending: Some(Sending { transport, from: from? }), postal_address, templates })
     }
 
     fn check_key_pair(&mut self, public: &str, private: &SecretString) {
@@ -170,6 +208,12 @@ impl Reader {
             self.problem("MAINSTAY_VAULT_PRIVATE_KEY".to_owned(), what.to_owned());
         }
     }
+}
+
+/// Nothing where nothing is given; `None` where it is wrong.
+#[expect(clippy::option_option, reason = "the outer one tells what is wrong, the inner one what is not given")]
+fn optional<T>(text: &str, read: impl FnOnce(&str) -> Option<T>) -> Option<Option<T>> {
+    if text.is_empty() { Some(None) } else { read(text).map(Some) }
 }
 
 /// The parts of a list, without the blanks around them and without empty ones.

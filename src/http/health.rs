@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::error::{ApiError, Problem};
 use super::state::Ops;
+use crate::domain::email::EmailState;
 
 /// The process is up
 #[utoipa::path(get, path = "/healthz", tag = "operations", responses((status = 200, description = "up")))]
@@ -24,6 +25,16 @@ pub async fn readyz(State(ops): State<Ops>) -> Result<&'static str, ApiError> {
     Ok("ready\n")
 }
 
+async fn count_emails(ops: &Ops) -> Result<(), ApiError> {
+    let counted = ops.store.count_emails().await?;
+    for state in EmailState::ALL.map(EmailState::as_str) {
+        let count = counted.iter().find(|(counted, _)| counted == state).map_or(0, |(_, count)| *count);
+        #[expect(clippy::cast_precision_loss, reason = "a gauge is a float by its format")]
+        metrics::gauge!("mainstay_emails", "state" => state).set(count as f64);
+    }
+    Ok(())
+}
+
 /// Figures for Prometheus
 #[utoipa::path(get, path = "/metrics", tag = "operations", responses((status = 200, content_type = "text/plain",
     description = "`mainstay_events{state=…}` counts the inbox; `received` at 0 means caught up. \
@@ -31,7 +42,8 @@ pub async fn readyz(State(ops): State<Ops>) -> Result<&'static str, ApiError> {
     parked has waited. `mainstay_pledges_paid_after_end` counts pledges that brought money after they ended. \
     `mainstay_pledges_refused{limit=…}` counts requests refused by the limit per address, per campaign or overall. \
     `mainstay_checkouts_spent` counts checkouts on which five attempts failed and that are not over yet; \
-    `mainstay_checkouts_ended` counts those this process ended at Stripe")))]
+    `mainstay_checkouts_ended` counts those this process ended at Stripe. `mainstay_emails{state=…}` counts the outbox; \
+    `mainstay_outbox_last_run_timestamp_seconds` is when this process last looked for mail to send, by its own clock")))]
 pub async fn metrics(State(ops): State<Ops>) -> Result<Response, ApiError> {
     for (state, count) in ops.store.count_events().await? {
         // Exact up to 2^53 events.
@@ -47,6 +59,7 @@ pub async fn metrics(State(ops): State<Ops>) -> Result<Response, ApiError> {
     let spent = ops.store.count_spent_checkouts().await?;
     #[expect(clippy::cast_precision_loss, reason = "a gauge is a float by its format")]
     metrics::gauge!("mainstay_checkouts_spent").set(spent as f64);
+    count_emails(&ops).await?;
     let text = ops.metrics.render();
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
 }

@@ -10,6 +10,7 @@ mod donors;
 mod events;
 mod idempotency;
 mod instance;
+mod outbox;
 mod pledges;
 mod report;
 
@@ -19,6 +20,7 @@ pub use donors::NewDonor;
 pub use events::{EventDetails, EventSummary, LeasedEvent, NewEvent};
 pub use idempotency::Claim;
 pub use instance::Fixed;
+pub use outbox::{LeasedEmail, NewEmail};
 pub use pledges::{Pledge, SpentCheckout};
 
 impl Store {

@@ -5,6 +5,7 @@
 
 pub mod checkouts;
 pub mod events;
+pub mod outbox;
 pub mod retention;
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use checkouts::CheckoutWorker;
 pub use events::EventWorker;
+pub use outbox::OutboxWorker;
 pub use retention::Retention;
 
 use crate::clock::HOUR;
@@ -28,13 +30,40 @@ const GATHER: Duration = Duration::from_millis(50);
 /// How long it rests after the database or Stripe failed it.
 const REST_AFTER_FAILURE: Duration = Duration::from_secs(1);
 
+/// How long the outbox rests where no mail is sent and all that is to be done is to let mails expire.
+const REST_WITHOUT_MAIL: Duration = Duration::from_mins(1);
+
 /// How often, in seconds, what has had its time is forgotten.
 const FORGET_EVERY: i64 = HOUR;
 
 /// Everything the worker role does, until `stop`.
-pub async fn run(events: EventWorker, arrived: Arc<Notify>, stop: CancellationToken) {
+pub async fn run(events: EventWorker, outbox: OutboxWorker, arrived: Arc<Notify>, stop: CancellationToken) {
     let checkouts = events.checkouts();
-    tokio::join!(run_events(events, arrived, stop.clone()), run_checkouts(checkouts, stop));
+    tokio::join!(
+        run_events(events, arrived, stop.clone()),
+        run_checkouts(checkouts, stop.clone()),
+        run_outbox(outbox, stop)
+    );
+}
+
+/// Sends mail until `stop`; what is being handed over then is finished, and the rest of the batch put back.
+async fn run_outbox(worker: OutboxWorker, stop: CancellationToken) {
+    let worker = OutboxWorker { stop: stop.clone(), ..worker };
+    let idle = if worker.post.is_some() { REST } else { REST_WITHOUT_MAIL };
+    while !stop.is_cancelled() {
+        let rest = match worker.run_once().await {
+            Ok(0) => idle,
+            Ok(_) => continue,
+            Err(error) => {
+                tracing::error!(reason = error.code(), "the outbox could not be worked on");
+                REST_AFTER_FAILURE
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(rest) => {}
+        }
+    }
 }
 
 /// Ends spent checkouts until `stop`; a call to Stripe is then given up, for it may be repeated.

@@ -103,3 +103,69 @@ newsletter-preview = Look at an issue
 newsletter-ask = Sign up
 newsletter-asked-title = One more step
 newsletter-asked-lead = We have sent you a mail. Confirm it, and the newsletter is on its way.
+
+# What mails say.
+mail-confirm-reminder-subject = Please confirm your reminder: { $campaign }
+mail-confirm-reminder-lead = You asked us to remind you to support { $campaign }. Please confirm it; until then we send nothing more.
+mail-confirm-reminder-promise = { $count ->
+    [one] Once confirmed, we write to you one time, on { $date }.
+   *[other] Once confirmed, we write to you at most { $n } times, first on { $date }.
+}
+mail-confirm-reminder-stop = Every mail has a link that stops the reminder.
+mail-confirm-reminder-do = Confirm the reminder
+mail-confirm-reason = You get this mail because this address was entered on our page on { $date }. If that was not you, do nothing.
+mail-never = Never ask this address again
+mail-reminder-subject = You asked us to remind you: { $campaign }
+mail-reminder-lead = You asked us on { $date } to remind you to support { $campaign }. Here we are.
+mail-reminder-chosen = You had chosen: { $given }.
+mail-reminder-do = Open the giving page
+mail-reminder-manage = Move or stop the reminder
+mail-reminder-unsubscribe = No more mails like this
+mail-reminder-reason = You get this mail because you asked us on { $date } to remind you.
+mail-confirm-newsletter-subject = Please confirm your subscription: { $list }
+mail-confirm-newsletter-lead = You asked us to send you “{ $list }”. Please confirm it; until then we send nothing more.
+mail-confirm-newsletter-do = Confirm the subscription
+mail-welcome-subject = Welcome to { $list }
+mail-welcome-lead = Thank you for confirming. From now on “{ $list }” comes to this address.
+mail-welcome-preview = Look at an issue
+mail-welcome-unsubscribe = Unsubscribe
+mail-welcome-reason = You get this mail because you asked us on { $date } for “{ $list }”.
+mail-thanks-subject = Thank you for your support: { $campaign }
+mail-thanks-lead = Thank you for supporting { $campaign }. This is your receipt.
+mail-receipt-subject = Receipt for { $amount }: { $campaign }
+mail-receipt-lead = Thank you for your lasting support of { $campaign }. This is your receipt.
+mail-line-given = You gave: { $given }
+mail-line-paid = Paid on: { $date }
+mail-line-next = Next payment on: { $date }
+mail-line-statement = Your bank statement shows: { $statement }
+mail-stop = Change or stop your support
+mail-gave-reason = You get this mail because you gave to { $campaign } on { $date }.
+mail-supporter-reason = You get this mail because of your support of { $campaign }.
+mail-failed-subject = Your payment did not go through: { $campaign }
+mail-failed-lead = We could not collect your support of { $campaign }: { $given }.
+mail-failed-why = { $reason ->
+    [insufficient_funds] Your bank says that there was not enough money on the account.
+    [expired_card] Your bank says that the card has expired.
+    [authentication_needed] Your bank wants you to confirm the payment.
+    [declined] Your bank declined the payment without saying why.
+   *[other] The payment was not made.
+}
+mail-failed-next = We try again on { $date }. You need not do anything if the reason is gone by then.
+mail-failed-do = Pay now or use another card
+mail-ended-subject = Your support has ended: { $campaign }
+mail-ended-lead = Your support of { $campaign } ended on { $date }: { $given }.
+mail-ended-why = { $why ->
+    [by_donor] You stopped it. Nothing more will be charged.
+    [by_newsroom] We stopped it. Nothing more will be charged.
+    [unpaid] The last payments did not go through. Nothing more will be charged.
+   *[other] Nothing more will be charged.
+}
+mail-ended-thanks = Thank you for all you gave.
+mail-renewal-subject = Your annual support renews on { $date }: { $campaign }
+mail-renewal-lead = On { $date } we charge { $amount } for another year of your support of { $campaign }.
+mail-renewal-choice = You need not do anything. If you want to change or stop it, do so before that day.
+mail-refund-subject = Your refund of { $amount }: { $campaign }
+mail-refund-lead = On { $date } we sent back { $amount } that you had given to { $campaign }.
+mail-refund-wait = It may take up to ten days until your bank shows it.
+mail-test-subject = A test mail
+mail-test-lead = Mail from Mainstay reaches you.

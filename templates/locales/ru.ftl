@@ -105,3 +105,70 @@ newsletter-preview = Посмотреть выпуск
 newsletter-ask = Подписаться
 newsletter-asked-title = Остался один шаг
 newsletter-asked-lead = Мы отправили вам письмо. Подтвердите его, и рассылка начнёт приходить.
+
+# Что говорится в письмах.
+mail-confirm-reminder-subject = Подтвердите напоминание: { $campaign }
+mail-confirm-reminder-lead = Вы попросили напомнить вам о поддержке «{ $campaign }». Подтвердите это, пожалуйста; без подтверждения мы больше ничего не пришлём.
+mail-confirm-reminder-promise = { $count ->
+    [one] После подтверждения мы напишем { $date }, всего { $n } письмо.
+    [few] После подтверждения мы напишем { $date }, всего не больше { $n } писем.
+   *[many] После подтверждения мы напишем { $date }, всего не больше { $n } писем.
+}
+mail-confirm-reminder-stop = В каждом письме есть ссылка, чтобы прекратить напоминания.
+mail-confirm-reminder-do = Подтвердить напоминание
+mail-confirm-reason = Вы получили это письмо, потому что { $date } этот адрес указали на нашей странице. Если это были не вы, ничего не делайте.
+mail-never = Никогда больше не спрашивать этот адрес
+mail-reminder-subject = Вы просили напомнить: { $campaign }
+mail-reminder-lead = { $date } вы попросили напомнить вам о поддержке «{ $campaign }». Напоминаем.
+mail-reminder-chosen = Вы выбрали: { $given }.
+mail-reminder-do = Открыть страницу пожертвований
+mail-reminder-manage = Перенести или отменить напоминание
+mail-reminder-unsubscribe = Больше не присылать таких писем
+mail-reminder-reason = Вы получили это письмо, потому что { $date } попросили нас напомнить.
+mail-confirm-newsletter-subject = Подтвердите подписку: { $list }
+mail-confirm-newsletter-lead = Вы попросили присылать вам рассылку «{ $list }». Подтвердите это, пожалуйста; без подтверждения мы больше ничего не пришлём.
+mail-confirm-newsletter-do = Подтвердить подписку
+mail-welcome-subject = Вы подписаны: { $list }
+mail-welcome-lead = Спасибо за подтверждение. Рассылка «{ $list }» будет приходить на этот адрес.
+mail-welcome-preview = Посмотреть выпуск
+mail-welcome-unsubscribe = Отписаться
+mail-welcome-reason = Вы получили это письмо, потому что { $date } подписались на «{ $list }».
+mail-thanks-subject = Спасибо за поддержку: { $campaign }
+mail-thanks-lead = Спасибо, что поддержали «{ $campaign }». Это подтверждение вашего платежа.
+mail-receipt-subject = Платёж { $amount }: { $campaign }
+mail-receipt-lead = Спасибо, что продолжаете поддерживать «{ $campaign }». Это подтверждение вашего платежа.
+mail-line-given = Ваш перевод: { $given }
+mail-line-paid = Дата платежа: { $date }
+mail-line-next = Следующий платёж: { $date }
+mail-line-statement = В банковской выписке будет: { $statement }
+mail-stop = Изменить или прекратить поддержку
+mail-gave-reason = Вы получили это письмо, потому что { $date } поддержали «{ $campaign }».
+mail-supporter-reason = Вы получили это письмо в связи с вашей поддержкой «{ $campaign }».
+mail-failed-subject = Платёж не прошёл: { $campaign }
+mail-failed-lead = Нам не удалось получить ваш перевод для «{ $campaign }»: { $given }.
+mail-failed-why = { $reason ->
+    [insufficient_funds] Банк сообщил, что на счёте не хватило денег.
+    [expired_card] Банк сообщил, что срок действия карты истёк.
+    [authentication_needed] Банк просит, чтобы вы подтвердили платёж.
+    [declined] Банк отклонил платёж, не назвав причины.
+   *[other] Платёж не состоялся.
+}
+mail-failed-next = Мы попробуем ещё раз { $date } Если причина к тому времени исчезнет, делать ничего не нужно.
+mail-failed-do = Заплатить сейчас или указать другую карту
+mail-ended-subject = Ваша поддержка прекращена: { $campaign }
+mail-ended-lead = { $date } ваша поддержка «{ $campaign }» прекратилась: { $given }.
+mail-ended-why = { $why ->
+    [by_donor] Вы её отменили. Больше ничего списано не будет.
+    [by_newsroom] Её отменили мы. Больше ничего списано не будет.
+    [unpaid] Последние платежи не прошли. Больше ничего списано не будет.
+   *[other] Больше ничего списано не будет.
+}
+mail-ended-thanks = Спасибо за всё, чем вы помогли.
+mail-renewal-subject = { $date } продлится ваша годовая поддержка: { $campaign }
+mail-renewal-lead = { $date } мы спишем { $amount }: это ещё один год поддержки «{ $campaign }».
+mail-renewal-choice = Делать ничего не нужно. Если хотите что-то изменить или прекратить поддержку, сделайте это до этого дня.
+mail-refund-subject = Возврат { $amount }: { $campaign }
+mail-refund-lead = { $date } мы вернули вам { $amount } из перевода для «{ $campaign }».
+mail-refund-wait = Банк может показать их не сразу: иногда на это уходит до десяти дней.
+mail-test-subject = Проверочное письмо
+mail-test-lead = Почта от Mainstay до вас доходит.

@@ -25,6 +25,12 @@ mod journeys;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
+mod mail;
+#[cfg(test)]
+mod mail_program;
+#[cfg(test)]
+mod mail_texts;
+#[cfg(test)]
 mod order;
 #[cfg(test)]
 mod outages;

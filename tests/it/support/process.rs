@@ -1,7 +1,7 @@
 //! The built program in a process of its own, ended when the test ends, however it ends.
 
 use std::io::{BufRead, BufReader, Read};
-use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
 
 use secrecy::ExposeSecret as _;
 
@@ -19,6 +19,7 @@ pub struct Server {
     child: Child,
     pub url: String,
     errors: Option<BufReader<ChildStderr>>,
+    output: BufReader<ChildStdout>,
 }
 
 impl Server {
@@ -50,9 +51,9 @@ impl Server {
             .expect("the program starts");
         let errors = child.stderr.take().map(BufReader::new);
         let output = BufReader::new(child.stdout.take().expect("standard output"));
-        let mut server = Self { child, url: String::new(), errors };
-        let url =
-            output.lines().map_while(Result::ok).find_map(|line| line.strip_prefix("listening ").map(str::to_owned));
+        let mut server = Self { child, url: String::new(), errors, output };
+        let url = server.output_line("listening ");
+        let url = url.strip_prefix("listening ").map(str::to_owned);
         let Some(url) = url else { panic!("it did not listen: {}", server.last_words()) };
         server.url = url;
         server
@@ -62,6 +63,12 @@ impl Server {
     pub fn wait_until_stopped(&mut self) {
         let errors = self.errors.as_mut().expect("standard error");
         assert!(errors.lines().map_while(Result::ok).any(|line| line.starts_with("stopped at ")), "it ended instead");
+    }
+
+    /// The next line of its standard output that begins like this; nothing when it ends before.
+    pub fn output_line(&mut self, begins: &str) -> String {
+        let lines = self.output.by_ref().lines().map_while(Result::ok);
+        lines.into_iter().find(|line| line.starts_with(begins)).unwrap_or_default()
     }
 
     /// Its process id.
