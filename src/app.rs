@@ -27,7 +27,7 @@ use crate::service::ingest::Inbox;
 use crate::service::reconcile::Reconciler;
 use crate::store::{Store, StoreError};
 use crate::vault::{IndexKey, Opener, Sealer, VaultError};
-use crate::worker::{self, EventWorker, OutboxWorker};
+use crate::worker::{self, EventWorker, OutboxWorker, ReceiptWorker};
 use lock::FileLock;
 
 /// How long requests in flight may take once the server is told to stop. The web's own grace is shorter.
@@ -203,6 +203,16 @@ impl Parts {
             index: Arc::new(IndexKey::parse(&worker.vault_index_key)?),
         };
         let opener = Arc::new(Opener::parse(&worker.vault_private_key)?);
+        let receipts = ReceiptWorker {
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            random: self.random.clone(),
+            sealer: self.sealer.clone(),
+            opener: Arc::clone(&opener),
+            index: Arc::clone(&reconciler.index),
+            zone: reconciler.zone.clone(),
+            receipts: worker.mail.receipts,
+        };
         let outbox = OutboxWorker {
             store: self.store.clone(),
             clock: self.clock.clone(),
@@ -213,7 +223,7 @@ impl Parts {
         };
         let events = EventWorker::new(reconciler, opener, self.gateway.clone());
         let arrived = Arc::clone(&self.arrived);
-        Ok(Part::start(|stop| worker::run(events, outbox, arrived, stop)))
+        Ok(Part::start(|stop| worker::run(events, receipts, outbox, arrived, stop)))
     }
 
     fn web_state(&self, web: &WebSettings, ops: Ops, inbox: Inbox) -> WebState {

@@ -15,7 +15,7 @@ use std::net::SocketAddr;
 
 use secrecy::SecretString;
 
-pub use mail::{MailCommands, MailSettings, MailTransport, Protection, Sending, SmtpServer};
+pub use mail::{MailCommands, MailSettings, MailTransport, Protection, Receipts, Sending, SmtpServer};
 pub use sources::{BasicFlags, ENV_FILE, Flags, Sources};
 pub use values::{DatabaseUrl, LogFormat, Mode, NewsroomZone, Origin, StripeKey};
 
@@ -191,6 +191,13 @@ pub const SETTINGS: &[Setting] = &[
         Some(""),
         "A folder with templates of your own for mails, such as reminder.txt or reminder.ru.html.",
         "a folder",
+    ),
+    row(
+        "RECEIPTS",
+        Some("receipts"),
+        Some("each"),
+        "Which payments of a recurring pledge are followed by a receipt; the first one always is.",
+        "each, annual or none",
     ),
     row(
         "LOG",

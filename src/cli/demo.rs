@@ -19,11 +19,11 @@ use super::{CliError, print};
 use crate::app::{App, Running};
 use crate::clock::Clock;
 use crate::config::{
-    Basics, DatabaseUrl, Log, LogFormat, MailSettings, NewsroomZone, Origin, Settings, StripeKey, WebSettings,
-    WorkerSettings, live_stripe_key_in_environment,
+    Basics, DatabaseUrl, Log, LogFormat, MailSettings, MailTransport, NewsroomZone, Origin, Receipts, Sending,
+    Settings, StripeKey, WebSettings, WorkerSettings, live_stripe_key_in_environment,
 };
 use crate::domain::campaign::DEFAULT;
-use crate::domain::mailbox::Line;
+use crate::domain::mailbox::{Line, Mailbox};
 use crate::id::Random;
 use crate::sandbox::{Delivery, Options, Sandbox};
 use crate::vault::NewKeys;
@@ -33,6 +33,8 @@ pub(super) const SANDBOX_API_KEY: &str = "sk_test_sandbox";
 pub(super) const SANDBOX_WEBHOOK_SECRET: &str = "whsec_sandbox";
 /// Days of the demo are counted in this zone.
 const ZONE: &str = "UTC";
+/// Where its mails lie, in its folder.
+const INBOX: &str = "mails";
 /// Where the server and the sandbox listen unless told otherwise; a free port if these are taken.
 const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8787);
 const SANDBOX_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8788);
@@ -93,10 +95,12 @@ impl Demo {
             "Mainstay demo: no real money moves, and nothing is kept when it ends (Ctrl-C).\n\
              article      {}paper/en  (a newspaper of another origin, with the widget in its middle)\n\
              giving page  {}/give\n\
+             inbox        {}inbox  (every mail it sends)\n\
              sandbox      {}  (what Stripe sees; its buttons move the clock)\n\
              report       {} report revenue --from {day} --to {} --database-url {}\n",
             ends.sandbox_url,
             ends.public_url,
+            ends.sandbox_url,
             ends.sandbox_url,
             program.display(),
             day.saturating_add(jiff::Span::new().years(2)),
@@ -139,6 +143,7 @@ impl Stage {
         let sandbox_url = public(demo.sandbox_public_url.as_ref(), &sandbox.url());
         sandbox.reached_at(&sandbox_url);
         sandbox.add_endpoint(&format!("{own}/webhooks/stripe"), SANDBOX_WEBHOOK_SECRET);
+        sandbox.show_inbox(folder.join(INBOX));
         let public_url = demo.public_url.clone().or_else(|| Origin::parse(&own)).ok_or_else(impossible)?;
         let url = public_url.to_string();
         // The newspaper is on the sandbox's origin.
@@ -230,6 +235,7 @@ fn settings(
     random: &Random,
 ) -> Result<Settings, CliError> {
     let keys = NewKeys::generate(random);
+    let mail = mail(folder)?;
     Ok(Settings {
         basics: Basics {
             database_url: DatabaseUrl::parse(&database_url(folder)).ok_or_else(impossible)?,
@@ -249,8 +255,21 @@ fn settings(
         worker: Some(WorkerSettings {
             vault_private_key: keys.private.expose_secret().into(),
             vault_index_key: keys.index.expose_secret().into(),
-            mail: MailSettings { sending: None, postal_address: Line::default(), templates: None },
+            mail,
         }),
+    })
+}
+
+/// Mail of the demo goes into a folder, which the sandbox shows.
+fn mail(folder: &Path) -> Result<MailSettings, CliError> {
+    let from = Mailbox::parse("The Sample Paper <support@paper.example>").ok_or_else(impossible)?;
+    let transport = MailTransport::Folder(folder.join(INBOX));
+    let postal_address = Line::of("The Sample Paper, 1 River Street, Nowhere");
+    Ok(MailSettings {
+        sending: Some(Sending { transport, from }),
+        postal_address,
+        templates: None,
+        receipts: Receipts::Each,
     })
 }
 

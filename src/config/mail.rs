@@ -16,6 +16,26 @@ pub enum MailTransport {
     Folder(PathBuf),
 }
 
+/// Which payments of a recurring pledge are followed by a receipt; the first one always is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Receipts {
+    Each,
+    /// Those of annual pledges.
+    Annual,
+    None,
+}
+
+impl Receipts {
+    pub fn parse(word: &str) -> Option<Self> {
+        match word {
+            "each" => Some(Self::Each),
+            "annual" => Some(Self::Annual),
+            "none" => Some(Self::None),
+            _ => None,
+        }
+    }
+}
+
 /// A server that takes mail.
 #[derive(Debug, Clone)]
 pub struct SmtpServer {
@@ -151,6 +171,7 @@ pub struct MailSettings {
     pub postal_address: Line,
     /// A newsroom's own templates.
     pub templates: Option<PathBuf>,
+    pub receipts: Receipts,
 }
 
 /// Where mail goes and from whom it comes.

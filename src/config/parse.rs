@@ -8,8 +8,8 @@ use url::Url;
 use super::sources::Given;
 use super::{
     Addresses, Basics, ConfigError, DatabaseUrl, Log, LogFormat, MailCommands, MailSettings, MailTransport,
-    NewsroomZone, Origin, Problem, Role, Secrecy, Sending, Settings, Sources, StripeKey, WebSettings, WorkerSettings,
-    setting,
+    NewsroomZone, Origin, Problem, Receipts, Role, Secrecy, Sending, Settings, Sources, StripeKey, WebSettings,
+    WorkerSettings, setting,
 };
 use crate::domain::mailbox::{Line, Mailbox, breaks};
 use crate::id::Random;
@@ -189,15 +189,19 @@ impl Reader {
         let from = self.get("MAIL_FROM", |text| optional(text, Mailbox::parse));
         let postal = self.get("MAIL_POSTAL_ADDRESS", |text| (!text.contains(breaks)).then(|| Line::of(text)));
         let templates = self.get("MAIL_TEMPLATES", |text| optional(text, |text| Some(text.into())));
-        let (transport, from, postal_address, templates) = (transport?, from?, postal?, templates?);
-        let Some(transport) = transport else { return Some(MailSettings { sending: None, postal_address, templates }) };
+        let receipts = self.get("RECEIPTS", Receipts::parse);
+        let (transport, from, postal_address, templates, receipts) =
+            (transport?, from?, postal?, templates?, receipts?);
+        let Some(transport) = transport else {
+            return Some(MailSettings { sending: None, postal_address, templates, receipts });
+        };
         // A mail without a sender cannot be answered, and one without an address is unlawful in many places.
         let missing = [("MAIL_FROM", from.is_none()), ("MAIL_POSTAL_ADDRESS", postal_address.as_str().is_empty())];
         for setting in missing.into_iter().filter(|(_, missing)| *missing).filter_map(|(name, _)| setting(name)) {
             let what = format!("is needed with MAINSTAY_SMTP_URL and not given. Set it to {}.", setting.expected);
             self.problem(setting.variable(), what);
         }
-        Some(MailSettings { sending: Some(Sending { transport, from: from? }), postal_address, templates })
+        Some(MailSettings { sending: Some(Sending { transport, from: from? }), postal_address, templates, receipts })
     }
 
     fn check_key_pair(&mut self, public: &str, private: &SecretString) {

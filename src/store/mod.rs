@@ -12,6 +12,7 @@ mod idempotency;
 mod instance;
 mod outbox;
 mod pledges;
+mod receipts;
 mod report;
 
 pub use books::RevenueLines;
@@ -22,6 +23,7 @@ pub use idempotency::Claim;
 pub use instance::Fixed;
 pub use outbox::{LeasedEmail, NewEmail};
 pub use pledges::{Pledge, SpentCheckout};
+pub use receipts::Unreceipted;
 
 impl Store {
     /// Begins a transaction that will write.

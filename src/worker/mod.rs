@@ -6,6 +6,7 @@
 pub mod checkouts;
 pub mod events;
 pub mod outbox;
+pub mod receipts;
 pub mod retention;
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 pub use checkouts::CheckoutWorker;
 pub use events::EventWorker;
 pub use outbox::OutboxWorker;
+pub use receipts::ReceiptWorker;
 pub use retention::Retention;
 
 use crate::clock::HOUR;
@@ -33,17 +35,45 @@ const REST_AFTER_FAILURE: Duration = Duration::from_secs(1);
 /// How long the outbox rests where no mail is sent and all that is to be done is to let mails expire.
 const REST_WITHOUT_MAIL: Duration = Duration::from_mins(1);
 
+/// How long nobody looks for payments to be thanked for.
+const REST_OF_RECEIPTS: Duration = Duration::from_secs(2);
+
 /// How often, in seconds, what has had its time is forgotten.
 const FORGET_EVERY: i64 = HOUR;
 
 /// Everything the worker role does, until `stop`.
-pub async fn run(events: EventWorker, outbox: OutboxWorker, arrived: Arc<Notify>, stop: CancellationToken) {
+pub async fn run(
+    events: EventWorker,
+    receipts: ReceiptWorker,
+    outbox: OutboxWorker,
+    arrived: Arc<Notify>,
+    stop: CancellationToken,
+) {
     let checkouts = events.checkouts();
     tokio::join!(
         run_events(events, arrived, stop.clone()),
         run_checkouts(checkouts, stop.clone()),
+        run_receipts(receipts, outbox.post.is_some(), stop.clone()),
         run_outbox(outbox, stop)
     );
+}
+
+/// Puts thanks and receipts down until `stop`, where mail is sent at all.
+async fn run_receipts(worker: ReceiptWorker, mail_is_sent: bool, stop: CancellationToken) {
+    while mail_is_sent && !stop.is_cancelled() {
+        let rest = match worker.run_once().await {
+            Ok(0) => REST_OF_RECEIPTS,
+            Ok(_) => continue,
+            Err(error) => {
+                tracing::error!(reason = error.code(), "receipts could not be put into the outbox");
+                REST_AFTER_FAILURE
+            }
+        };
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(rest) => {}
+        }
+    }
 }
 
 /// Sends mail until `stop`; what is being handed over then is finished, and the rest of the batch put back.

@@ -43,6 +43,8 @@ mod privacy;
 #[cfg(test)]
 mod rebuild;
 #[cfg(test)]
+mod receipts;
+#[cfg(test)]
 mod refunds;
 #[cfg(test)]
 mod retention;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mainstay::clock::Clock;
-use mainstay::config::{MailSettings, MailTransport, Sending};
+use mainstay::config::{MailSettings, MailTransport, Receipts, Sending};
 use mainstay::domain::email::{EmailKind, MAIL_INDEX, TRY_FOR};
 use mainstay::domain::language::Language;
 use mainstay::domain::mailbox::{Line, Mailbox};
@@ -81,7 +81,12 @@ fn worker(store: &Store, clock: &Clock, seed: u64, url: Option<&str>) -> OutboxW
         transport: MailTransport::parse(url).expect("a way for mail"),
         from: Mailbox::parse("The Paper <support@paper.example>").expect("a sender"),
     });
-    let settings = MailSettings { sending, postal_address: Line::of("1 Main Street, Riga"), templates: None };
+    let settings = MailSettings {
+        sending,
+        postal_address: Line::of("1 Main Street, Riga"),
+        templates: None,
+        receipts: Receipts::Each,
+    };
     OutboxWorker {
         store: store.clone(),
         clock: clock.clone(),
