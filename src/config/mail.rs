@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use secrecy::SecretString;
 use url::{Host, Url};
@@ -26,6 +27,8 @@ pub struct SmtpServer {
     pub login: Option<(String, SecretString)>,
     /// A file with the certificate that signs the server's, for a server of one's own.
     pub authority: Option<PathBuf>,
+    /// How long one command may take: half a minute.
+    pub patience: Duration,
 }
 
 /// How the way to the server is kept from others.
@@ -63,6 +66,7 @@ impl MailTransport {
             protection,
             login: login(&url)?,
             authority,
+            patience: Duration::from_secs(30),
         }))
     }
 }
