@@ -58,7 +58,8 @@ impl MailTransport {
         if !matches!(url.path(), "" | "/") || url.fragment().is_some() {
             return None;
         }
-        let host = url.host_str().filter(|host| !host.is_empty())?;
+        let plain = |host: &&str| host.chars().all(|c| c.is_ascii_alphanumeric() || ".-:[]".contains(c));
+        let host = url.host_str().filter(|host| !host.is_empty()).filter(plain)?;
         let (protection, authority) = options(&url, by_scheme)?;
         Some(Self::Smtp(SmtpServer {
             host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
@@ -221,6 +222,7 @@ mod tests {
             "smtps://m?tls=none",
             "smtp://m?tsl=none",
             "smtp://me:a%0d%0ab@mail.example.org",
+            "smtp://пример.рф",
         ] {
             assert_eq!(shown(text), None, "{text}");
         }
