@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use secrecy::SecretString;
 use url::{Host, Url};
@@ -46,6 +47,8 @@ pub struct SmtpServer {
     pub login: Option<(String, SecretString)>,
     /// A file with the certificate that signs the server's, for a server of one's own.
     pub authority: Option<PathBuf>,
+    /// How long one command may take: half a minute.
+    pub patience: Duration,
 }
 
 /// How the way to the server is kept from others.
@@ -75,7 +78,8 @@ impl MailTransport {
         if !matches!(url.path(), "" | "/") || url.fragment().is_some() {
             return None;
         }
-        let host = url.host_str().filter(|host| !host.is_empty())?;
+        let plain = |host: &&str| host.chars().all(|c| c.is_ascii_alphanumeric() || ".-:[]".contains(c));
+        let host = url.host_str().filter(|host| !host.is_empty()).filter(plain)?;
         let (protection, authority) = options(&url, by_scheme)?;
         Some(Self::Smtp(SmtpServer {
             host: host.trim_start_matches('[').trim_end_matches(']').to_owned(),
@@ -83,6 +87,7 @@ impl MailTransport {
             protection,
             login: login(&url)?,
             authority,
+            patience: Duration::from_secs(30),
         }))
     }
 }
@@ -238,6 +243,7 @@ mod tests {
             "smtps://m?tls=none",
             "smtp://m?tsl=none",
             "smtp://me:a%0d%0ab@mail.example.org",
+            "smtp://пример.рф",
         ] {
             assert_eq!(shown(text), None, "{text}");
         }

@@ -117,6 +117,9 @@ fn no_secret_is_a_flag_and_every_other_setting_is_one() {
             "time-zone",
             "stripe-api-url",
             "vault-public-key",
+            "mail-from",
+            "mail-postal-address",
+            "mail-templates",
             "log",
             "log-format",
         ]

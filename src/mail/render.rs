@@ -159,7 +159,10 @@ impl Templates {
             Ok(text) if text.len() <= MAX_PART => Ok(text),
             Ok(_) => Err(RenderError::Render { name, what: "it grew longer than 256 KiB".to_owned() }),
             // What the engine adds may quote values, which are nobody's business.
-            Err(error) => Err(RenderError::Render { name, what: error.kind().to_string() }),
+            Err(error) => {
+                let what = format!("{} in line {}", error.kind(), error.line().unwrap_or(0));
+                Err(RenderError::Render { name, what })
+            }
         }
     }
 }

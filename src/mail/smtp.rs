@@ -19,8 +19,6 @@ use super::mailer::{MailerError, SendError};
 use super::message::Message;
 use crate::config::{Protection, SmtpServer};
 
-/// How long one command may take.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// How many connections wait for the next mail.
 const MAX_IDLE: usize = 8;
 /// How long one waits: servers close what is idle, and a message is not to meet that.
@@ -76,6 +74,14 @@ impl Smtp {
         self.begin(connection, message).await
     }
 
+    /// Waits for one command, no longer than the settings say.
+    async fn in_time<T>(&self, work: impl Future<Output = Result<T, Error>>) -> Result<T, Failed> {
+        match timeout(self.server.patience, work).await {
+            Ok(outcome) => outcome.map_err(Failed::Said),
+            Err(_) => Err(Failed::TooSlow),
+        }
+    }
+
     fn take_idle(&self) -> Option<Connection> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         idle.retain(|connection| connection.idle_since.elapsed() < IDLE_FOR);
@@ -94,18 +100,19 @@ impl Smtp {
     async fn connect(&self) -> Result<Connection, SendError> {
         let host = (self.server.host.as_str(), self.server.port);
         let at_once = if self.server.protection == Protection::Tls { self.tls.clone() } else { None };
-        let connecting = AsyncSmtpConnection::connect_tokio1(host, Some(PATIENCE), &self.hello, at_once, None);
-        let mut wire = in_time(connecting).await.map_err(|failed| failed.not_reached("unreachable"))?;
+        let connecting =
+            AsyncSmtpConnection::connect_tokio1(host, Some(self.server.patience), &self.hello, at_once, None);
+        let mut wire = self.in_time(connecting).await.map_err(|failed| failed.not_reached("unreachable"))?;
         if self.server.protection == Protection::StartTls {
             let tls = self.tls.clone().filter(|_| wire.can_starttls()).ok_or(SendError::NotReached("no_starttls"))?;
-            in_time(wire.starttls(tls, &self.hello)).await.map_err(|failed| failed.not_reached("tls_failed"))?;
+            self.in_time(wire.starttls(tls, &self.hello)).await.map_err(|failed| failed.not_reached("tls_failed"))?;
         }
         if self.server.protection != Protection::None && !wire.is_encrypted() {
             return Err(SendError::NotReached("not_encrypted"));
         }
         if let Some(login) = &self.login {
             let asked = wire.auth(&[Mechanism::Plain, Mechanism::Login], login);
-            in_time(asked).await.map_err(|failed| failed.not_reached("login_refused"))?;
+            self.in_time(asked).await.map_err(|failed| failed.not_reached("login_refused"))?;
         }
         Ok(Connection { wire, mails: 0, idle_since: Instant::now() })
     }
@@ -113,10 +120,10 @@ impl Smtp {
     async fn begin<'a>(&'a self, mut connection: Connection, message: &'a Message) -> Result<Ready<'a>, SendError> {
         let wire = &mut connection.wire;
         let sender = Mail::new(Some(message.from.clone()), Vec::new());
-        in_time(wire.command(sender)).await.map_err(|failed| failed.of_sender())?;
+        self.in_time(wire.command(sender)).await.map_err(|failed| failed.of_sender())?;
         let recipient = Rcpt::new(message.to.clone(), Vec::new());
-        in_time(wire.command(recipient)).await.map_err(|failed| failed.of_recipient())?;
-        in_time(wire.command(Data)).await.map_err(|failed| failed.of_data())?;
+        self.in_time(wire.command(recipient)).await.map_err(|failed| failed.of_recipient())?;
+        self.in_time(wire.command(Data)).await.map_err(|failed| failed.of_data())?;
         Ok(Ready { smtp: self, connection, message })
     }
 }
@@ -124,7 +131,10 @@ impl Smtp {
 impl Ready<'_> {
     /// Hands the text over and waits for the server's word. Dropped instead, the connection ends and nothing arrives.
     pub async fn hand_over(mut self) -> Result<(), SendError> {
-        in_time(self.connection.wire.message(&self.message.bytes)).await.map_err(|failed| failed.of_text())?;
+        self.smtp
+            .in_time(self.connection.wire.message(&self.message.bytes))
+            .await
+            .map_err(|failed| failed.of_text())?;
         self.smtp.put_idle(self.connection);
         Ok(())
     }
@@ -145,13 +155,6 @@ fn tls(server: &SmtpServer) -> Result<TlsParameters, MailerError> {
 enum Failed {
     TooSlow,
     Said(Error),
-}
-
-async fn in_time<T>(work: impl Future<Output = Result<T, Error>>) -> Result<T, Failed> {
-    match timeout(PATIENCE, work).await {
-        Ok(outcome) => outcome.map_err(Failed::Said),
-        Err(_) => Err(Failed::TooSlow),
-    }
 }
 
 /// The server's way to say that it is about to close (source: RFC 5321, 3.8).

@@ -1,11 +1,17 @@
 //! The outbox and its worker towards a real server on loopback: what is sent, what is tried again, and what never is.
 
+use std::time::Duration;
+
+use mainstay::config::MailTransport;
 use mainstay::domain::email::{EmailKind, TRY_FOR};
-use mainstay::id::EmailId;
+use mainstay::domain::language::Language;
+use mainstay::domain::mailbox::Address;
+use mainstay::id::{EmailId, Random};
+use mainstay::mail::{Post, SendError, sample};
 use serde_json::json;
 
 use crate::support::database::{BOTH, Database, Kind};
-use crate::support::outbox::{Outbox, index, put};
+use crate::support::outbox::{Outbox, index, mail_settings, put};
 use crate::support::smtp::{Mood, Smtp, Step};
 
 const READER: &str = "reader@example.org";
@@ -396,4 +402,52 @@ async fn a_worker_that_is_to_stop_puts_back_what_it_has_not_begun() {
     assert_eq!(worker.run_once().await.expect("it works"), 0);
     assert_eq!(outbox.work().await, 1, "another takes it at once");
     outbox.close().await;
+}
+
+#[tokio::test]
+async fn a_name_and_a_password_are_said_over_tls_only_and_a_refused_one_loses_no_mail() {
+    for at_once in [true, false] {
+        let database = Database::fresh(Kind::Sqlite).await;
+        let smtp = if at_once { Smtp::start_encrypted().await } else { Smtp::start().await };
+        let mut url = smtp.url_encrypted(database.folder.path());
+        if !at_once {
+            url = url.replacen("smtps://", "smtp://", 1);
+        }
+        let outbox = Outbox::on(database, smtp, Some(&url)).await;
+        outbox.smtp.be(Mood::Refuses(Step::Auth, "535 5.7.8 who are you"));
+        outbox.put(EmailKind::Receipt, READER).await;
+        assert_eq!(outbox.work().await, 0);
+        assert_eq!(outbox.rows().await, ["receipt waiting 1 whole login_refused kept"]);
+        outbox.smtp.be(Mood::Kind);
+        outbox.clock.advance(HOUR);
+        assert_eq!(outbox.work().await, 1);
+        // "\0us\0p@ss"
+        assert_eq!(outbox.smtp.logins(), ["AUTH PLAIN AHVzAHBAc3M="; 2]);
+        assert!(outbox.smtp.said_in_clear().iter().all(|line| !line.starts_with("AUTH")));
+        assert!(outbox.smtp.mails()[0].encrypted);
+        outbox.close().await;
+    }
+}
+
+#[tokio::test]
+async fn a_server_that_falls_silent_is_given_up_after_half_a_minute() {
+    let smtp = Smtp::start_stripped().await;
+    let mut settings = mail_settings(&smtp.url_in_clear());
+    let Some(MailTransport::Smtp(server)) = settings.sending.as_mut().map(|sending| &mut sending.transport) else {
+        panic!("it is a server")
+    };
+    assert_eq!(server.patience, Duration::from_secs(30));
+    server.patience = Duration::from_millis(200);
+    let post = Post::new(&settings).expect("mail can be sent").expect("there is a way");
+    let id = EmailId::new(&Random::seeded(1));
+    let to = Address::parse(READER).expect("an address");
+    let facts = sample::facts(EmailKind::Reminder);
+    let message = post.write(&id, 0, &to, EmailKind::Reminder, Language::En, &facts).expect("it is written");
+    for step in [Step::Greeting, Step::Mail, Step::Rcpt, Step::Data] {
+        smtp.be(Mood::Hangs(step));
+        assert_eq!(post.mailer.open(&message).await.err(), Some(SendError::NotReached("too_slow")), "{step:?}");
+    }
+    smtp.be(Mood::Hangs(Step::Text));
+    let opened = post.mailer.open(&message).await.expect("the server waits for the text");
+    assert_eq!(opened.hand_over().await, Err(SendError::MayHaveArrived));
 }

@@ -76,17 +76,23 @@ impl Outbox {
     }
 }
 
-fn worker(store: &Store, clock: &Clock, seed: u64, url: Option<&str>) -> OutboxWorker {
-    let sending = url.map(|url| Sending {
-        transport: MailTransport::parse(url).expect("a way for mail"),
-        from: Mailbox::parse("The Paper <support@paper.example>").expect("a sender"),
-    });
-    let settings = MailSettings {
-        sending,
-        postal_address: Line::of("1 Main Street, Riga"),
+/// Mail that goes to `url`.
+pub fn mail_settings(url: &str) -> MailSettings {
+    let transport = MailTransport::parse(url).expect("a way for mail");
+    let from = Mailbox::parse("The Paper <support@paper.example>").expect("a sender");
+    let postal_address = Line::of("1 Main Street, Riga");
+    MailSettings {
+        sending: Some(Sending { transport, from }),
+        postal_address,
         templates: None,
         receipts: Receipts::Each,
-    };
+    }
+}
+
+fn worker(store: &Store, clock: &Clock, seed: u64, url: Option<&str>) -> OutboxWorker {
+    let nowhere =
+        MailSettings { sending: None, postal_address: Line::default(), templates: None, receipts: Receipts::Each };
+    let settings = url.map_or(nowhere, mail_settings);
     OutboxWorker {
         store: store.clone(),
         clock: clock.clone(),

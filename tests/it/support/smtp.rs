@@ -32,6 +32,8 @@ pub enum Mood {
     Refuses(Step, &'static str),
     /// Greylisting: refuses each recipient once.
     Greylists,
+    /// Says nothing more at this step.
+    Hangs(Step),
     /// Answers a byte at a time.
     Crawls,
     /// Cuts the connection after a part of the text.
@@ -63,6 +65,8 @@ struct State {
     /// Every line a client said before it was encrypted.
     in_clear: Vec<String>,
     greylisted: Vec<String>,
+    /// What clients said of who they are, over TLS.
+    logins: Vec<String>,
     sessions: usize,
 }
 
@@ -78,15 +82,20 @@ pub struct Smtp {
 impl Smtp {
     /// One that offers STARTTLS, under a certificate of its own.
     pub async fn start() -> Self {
-        Self::start_as(true).await
+        Self::start_as(Tls::Offered).await
     }
 
     /// One that does not offer it, or from whose answers somebody has cut it out.
     pub async fn start_stripped() -> Self {
-        Self::start_as(false).await
+        Self::start_as(Tls::Stripped).await
     }
 
-    async fn start_as(offers_tls: bool) -> Self {
+    /// One that speaks TLS from the first byte.
+    pub async fn start_encrypted() -> Self {
+        Self::start_as(Tls::AtOnce).await
+    }
+
+    async fn start_as(tls: Tls) -> Self {
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(made.signing_key.serialize_der()));
         let provider = Arc::new(tokio_rustls::rustls::crypto::ring::default_provider());
@@ -96,10 +105,17 @@ impl Smtp {
             .with_no_client_auth()
             .with_single_cert(vec![made.cert.der().clone()], key)
             .expect("a certificate with its key");
-        let acceptor = offers_tls.then(|| TlsAcceptor::from(Arc::new(config)));
+        let acceptor = (tls != Tls::Stripped).then(|| TlsAcceptor::from(Arc::new(config)));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
-        let state = State { mood: Mood::Kind, mails: vec![], in_clear: vec![], greylisted: vec![], sessions: 0 };
+        let state = State {
+            mood: Mood::Kind,
+            mails: vec![],
+            in_clear: vec![],
+            greylisted: vec![],
+            logins: vec![],
+            sessions: 0,
+        };
         let (state, hang_up) = (Arc::new(Mutex::new(state)), Arc::new(Notify::new()));
         let smtp = Self { address, state, certificate: made.cert.pem(), hang_up };
         let server = smtp.clone();
@@ -110,7 +126,7 @@ impl Smtp {
                     let hang_up = Arc::clone(&server.hang_up);
                     tokio::select! {
                         () = hang_up.notified() => {}
-                        () = server.serve(stream, acceptor) => {}
+                        () = server.serve(stream, acceptor, tls == Tls::AtOnce) => {}
                     }
                 });
             }
@@ -123,6 +139,11 @@ impl Smtp {
         let path = folder.join("authority.pem");
         std::fs::write(&path, &self.certificate).expect("a file");
         format!("smtp://localhost:{}?ca={}", self.address.port(), path.display())
+    }
+
+    /// The same with TLS from the first byte, and with a name and a password.
+    pub fn url_encrypted(&self, folder: &Path) -> String {
+        self.url(folder).replacen("smtp://", "smtps://us:p%40ss@", 1)
     }
 
     pub fn url_in_clear(&self) -> String {
@@ -143,6 +164,11 @@ impl Smtp {
         self.state().in_clear.clone()
     }
 
+    /// What clients said of who they are.
+    pub fn logins(&self) -> Vec<String> {
+        self.state().logins.clone()
+    }
+
     /// How many connections there were.
     pub fn sessions(&self) -> usize {
         self.state().sessions
@@ -157,17 +183,35 @@ impl Smtp {
         self.state.lock().expect("nobody panicked")
     }
 
-    async fn serve(self, stream: TcpStream, acceptor: Option<TlsAcceptor>) {
+    async fn serve(self, stream: TcpStream, acceptor: Option<TlsAcceptor>, at_once: bool) {
         self.state().sessions += 1;
+        if at_once {
+            return self.serve_encrypted(stream, acceptor, true).await;
+        }
         let mut session = Session { smtp: &self, wire: BufReader::new(stream), encrypted: false };
         // A client that goes away is no concern of the server's.
         let Some(Ended::StartTls) = session.run(acceptor.is_some()).await else { return };
+        let stream = session.wire.into_inner();
+        self.serve_encrypted(stream, acceptor, false).await;
+    }
+
+    async fn serve_encrypted(&self, stream: TcpStream, acceptor: Option<TlsAcceptor>, greets: bool) {
         let Some(acceptor) = acceptor else { return };
-        if let Ok(stream) = acceptor.accept(session.wire.into_inner()).await {
-            let mut session = Session { smtp: &self, wire: BufReader::new(stream), encrypted: true };
-            let _ = session.run(false).await;
+        if let Ok(stream) = acceptor.accept(stream).await {
+            let mut session = Session { smtp: self, wire: BufReader::new(stream), encrypted: true };
+            if !greets || session.answer(Step::Greeting, "220 loopback").await.is_some() {
+                let _ = session.run(false).await;
+            }
         }
     }
+}
+
+/// How the server offers TLS.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Tls {
+    Offered,
+    Stripped,
+    AtOnce,
 }
 
 enum Ended {
@@ -198,7 +242,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
                     self.say("220 go on").await?;
                     return Some(Ended::StartTls);
                 }
-                "AUTH" => _ = self.answer(Step::Auth, "235 welcome").await?,
+                "AUTH" => {
+                    self.smtp.state().logins.push(line.clone());
+                    self.answer(Step::Auth, "235 welcome").await?;
+                }
                 "MAIL" => _ = self.answer(Step::Mail, "250 fine").await?,
                 "RCPT" => {
                     recipient = line[8..].trim_matches(['<', '>', ' ']).to_owned();
@@ -243,6 +290,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
                 // Who says 421 hangs up.
                 if reply.starts_with("421") { None } else { Some(false) }
             }
+            Mood::Hangs(at) if at == step => std::future::pending().await,
             _ => self.say(kind).await.map(|()| true),
         }
     }
