@@ -4,10 +4,13 @@
 mod campaign;
 mod demo;
 mod demo_once;
+mod desk;
 mod events;
 mod init;
 mod migrate;
+mod newsletter;
 mod rebuild;
+mod remind;
 mod report;
 mod sandbox;
 mod serve;
@@ -61,6 +64,12 @@ enum Command {
     /// Print what came in.
     #[command(subcommand)]
     Report(report::Report),
+    /// Tell which reminders would go, and which would be held back and why.
+    #[command(after_help = remind::EXAMPLES)]
+    Remind(remind::Remind),
+    /// Hand confirmed signups over to the program that sends the newsletter.
+    #[command(subcommand)]
+    Newsletter(newsletter::Newsletter),
     /// List, show and put in place what is offered to donors.
     #[command(subcommand)]
     Campaign(campaign::Command),
@@ -126,6 +135,8 @@ fn dispatch(command: Command) -> Result<(), CliError> {
         Command::Demo(demo) => block_on(demo.run()),
         Command::Sandbox(stand) => block_on(stand.run()),
         Command::Report(report) => block_on(report.run()),
+        Command::Remind(remind) => block_on(remind.run()),
+        Command::Newsletter(newsletter) => block_on(newsletter.run()),
         Command::Campaign(campaign) => block_on(campaign.run()),
         Command::Snippet(snippet) => block_on(snippet.run()),
         Command::Events(events) => block_on(events.run()),

@@ -45,7 +45,10 @@ impl EmailKind {
 
     /// Whether it can be unsubscribed from by one click (RFC 8058): what nobody needs to know.
     pub fn has_unsubscribe(self) -> bool {
-        matches!(self, Self::ReminderConfirmation | Self::Reminder | Self::NewsletterConfirmation | Self::NewsletterWelcome)
+        matches!(
+            self,
+            Self::ReminderConfirmation | Self::Reminder | Self::NewsletterConfirmation | Self::NewsletterWelcome
+        )
     }
 }
 

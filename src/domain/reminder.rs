@@ -15,6 +15,9 @@ pub const DEFAULT_HOUR: i8 = 9;
 /// A reminder staler than so many days is not sent, where the newsroom has not set another number.
 pub const DEFAULT_STALE_DAYS: i64 = 7;
 
+/// What the source of a pledge begins with that was made from a reminder's link; the reminder's id follows.
+pub const REMINDER_SOURCE: &str = "reminder:";
+
 /// What somebody chose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Due {

@@ -5,6 +5,8 @@
 
 pub mod checkouts;
 pub mod events;
+pub mod reminders;
+pub mod requests;
 pub mod retention;
 
 use std::sync::Arc;
@@ -15,9 +17,12 @@ use tokio_util::sync::CancellationToken;
 
 pub use checkouts::CheckoutWorker;
 pub use events::EventWorker;
+pub use reminders::ReminderWorker;
+pub use requests::RequestWorker;
 pub use retention::Retention;
 
 use crate::clock::HOUR;
+use crate::service::later::Desk;
 use crate::service::reconcile::ReconcileError;
 use crate::store::BATCH;
 
@@ -32,9 +37,62 @@ const REST_AFTER_FAILURE: Duration = Duration::from_secs(1);
 const FORGET_EVERY: i64 = HOUR;
 
 /// Everything the worker role does, until `stop`.
-pub async fn run(events: EventWorker, arrived: Arc<Notify>, stop: CancellationToken) {
+pub async fn run(events: EventWorker, desk: Desk, arrived: Arc<Notify>, stop: CancellationToken) {
     let checkouts = events.checkouts();
-    tokio::join!(run_events(events, arrived, stop.clone()), run_checkouts(checkouts, stop));
+    tokio::join!(
+        run_events(events, arrived, stop.clone()),
+        run_checkouts(checkouts, stop.clone()),
+        run_requests(RequestWorker::new(desk.clone()), stop.clone()),
+        run_reminders(ReminderWorker { desk }, stop)
+    );
+}
+
+/// Rests, unless it is to stop.
+async fn rest(rest: Duration, stop: &CancellationToken) {
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = tokio::time::sleep(rest) => {}
+    }
+}
+
+/// Works off what readers asked for, until `stop`; a batch that has begun is finished.
+async fn run_requests(worker: RequestWorker, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        match worker.run_once().await {
+            Ok(0) => rest(REST, &stop).await,
+            Ok(_) => {}
+            Err(error) => {
+                tracing::error!(reason = error.code(), "what readers asked for could not be worked on");
+                rest(REST_AFTER_FAILURE, &stop).await;
+            }
+        }
+    }
+}
+
+/// Sends what is due, until `stop`; a batch that has begun is finished.
+async fn run_reminders(worker: ReminderWorker, stop: CancellationToken) {
+    let mut tidy_at = i64::MIN;
+    while !stop.is_cancelled() {
+        let now = worker.desk.clock.now();
+        let tidied = if now >= tidy_at { worker.tidy().await } else { Ok(()) };
+        if tidied.is_ok() && now >= tidy_at {
+            tidy_at = now + FORGET_EVERY;
+        }
+        match tidied.map(|()| worker.run_once()) {
+            Ok(work) => match work.await {
+                Ok(0) => rest(REST, &stop).await,
+                Ok(_) => {}
+                Err(error) => {
+                    tracing::error!(reason = error.code(), "reminders could not be worked on");
+                    rest(REST_AFTER_FAILURE, &stop).await;
+                }
+            },
+            Err(error) => {
+                tracing::error!(reason = error.code(), "reminders could not be tidied");
+                rest(REST_AFTER_FAILURE, &stop).await;
+            }
+        }
+    }
 }
 
 /// Ends spent checkouts until `stop`; a call to Stripe is then given up, for it may be repeated.

@@ -25,6 +25,8 @@ mod journeys;
 #[cfg(test)]
 mod limits;
 #[cfg(test)]
+mod newsletter;
+#[cfg(test)]
 mod order;
 #[cfg(test)]
 mod outages;
@@ -38,6 +40,8 @@ mod privacy;
 mod rebuild;
 #[cfg(test)]
 mod refunds;
+#[cfg(test)]
+mod reminders;
 #[cfg(test)]
 mod retention;
 #[cfg(test)]
