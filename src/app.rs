@@ -24,6 +24,7 @@ use crate::http::{self, Ops, WebState};
 use crate::id::Random;
 use crate::mail::{Post, PostError};
 use crate::service::ingest::Inbox;
+use crate::service::later::{Asking, Desk};
 use crate::service::reconcile::Reconciler;
 use crate::store::{Store, StoreError};
 use crate::vault::{IndexKey, Opener, Sealer, VaultError};
@@ -203,6 +204,18 @@ impl Parts {
             index: Arc::new(IndexKey::parse(&worker.vault_index_key)?),
         };
         let opener = Arc::new(Opener::parse(&worker.vault_private_key)?);
+        let desk = Desk {
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            random: self.random.clone(),
+            zone: reconciler.zone.clone(),
+            sealer: self.sealer.clone(),
+            opener: Arc::clone(&opener),
+            index: Arc::clone(&reconciler.index),
+            public_url: worker.public_url.to_string(),
+            hour: self.settings.reminders.hour,
+            stale_days: self.settings.reminders.stale_days,
+        };
         let receipts = ReceiptWorker {
             store: self.store.clone(),
             clock: self.clock.clone(),
@@ -223,13 +236,21 @@ impl Parts {
         };
         let events = EventWorker::new(reconciler, opener, self.gateway.clone());
         let arrived = Arc::clone(&self.arrived);
-        Ok(Part::start(|stop| worker::run(events, receipts, outbox, arrived, stop)))
+        Ok(Part::start(|stop| worker::run(events, desk, receipts, outbox, arrived, stop)))
     }
 
     fn web_state(&self, web: &WebSettings, ops: Ops, inbox: Inbox) -> WebState {
         WebState {
             ops,
             inbox,
+            asking: Asking {
+                store: self.store.clone(),
+                sealer: self.sealer.clone(),
+                clock: self.clock.clone(),
+                random: self.random.clone(),
+                zone: self.settings.basics.time_zone.zone().clone(),
+                hour: self.settings.reminders.hour,
+            },
             gateway: self.gateway.clone(),
             public_url: web.public_url.to_string(),
             allowed_origins: web.allowed_origins.iter().map(ToString::to_string).collect(),

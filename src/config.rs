@@ -123,6 +123,20 @@ pub const SETTINGS: &[Setting] = &[
         "an IANA name, such as Europe/Riga or America/New_York",
     ),
     row(
+        "REMINDER_HOUR",
+        Some("reminder-hour"),
+        Some("9"),
+        "The hour of the newsroom's day at which reminders are sent.",
+        "a whole hour from 0 to 23",
+    ),
+    row(
+        "REMINDER_STALE_DAYS",
+        Some("reminder-stale-days"),
+        Some("7"),
+        "After an outage, a reminder that is late by more than so many days is not sent any more.",
+        "a whole number of days from 0 to 60",
+    ),
+    row(
         "STRIPE_SECRET_KEY",
         None,
         None,
@@ -243,6 +257,15 @@ pub struct Basics {
     pub log: Log,
 }
 
+/// What a command needs that opens what is sealed.
+#[derive(Debug, Clone)]
+pub struct DeskSettings {
+    pub basics: Basics,
+    pub vault_public_key: String,
+    pub reminders: ReminderSettings,
+    pub worker: WorkerSettings,
+}
+
 /// What a page needs to know to lead readers to us and on to the checkout.
 #[derive(Debug, Clone)]
 pub struct Addresses {
@@ -278,10 +301,20 @@ pub struct Settings {
     /// Ends with a slash.
     pub stripe_api_url: url::Url,
     pub vault_public_key: String,
+    pub reminders: ReminderSettings,
     /// Set where this process serves the web.
     pub web: Option<WebSettings>,
     /// Set where this process works.
     pub worker: Option<WorkerSettings>,
+}
+
+/// When reminders are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReminderSettings {
+    /// The local hour, 0 to 23.
+    pub hour: i8,
+    /// A reminder that is late by more than so many days is not sent.
+    pub stale_days: i64,
 }
 
 /// What only the web half needs.
@@ -297,6 +330,8 @@ pub struct WebSettings {
 /// What only the worker half needs.
 #[derive(Debug, Clone)]
 pub struct WorkerSettings {
+    /// Where links in mails lead.
+    pub public_url: Origin,
     pub vault_private_key: SecretString,
     pub vault_index_key: SecretString,
     pub mail: MailSettings,

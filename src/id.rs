@@ -167,6 +167,10 @@ ids! {
     PaymentId = "pmt";
     /// One mail.
     EmailId = "eml";
+    /// One reminder.
+    ReminderId = "rmd";
+    /// One signup to the newsletter.
+    SignupId = "nls";
     /// One HTTP request, named in logs and errors.
     RequestId = "req";
 }

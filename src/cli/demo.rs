@@ -19,11 +19,12 @@ use super::{CliError, print};
 use crate::app::{App, Running};
 use crate::clock::Clock;
 use crate::config::{
-    Basics, DatabaseUrl, Log, LogFormat, MailSettings, MailTransport, NewsroomZone, Origin, Receipts, Sending,
-    Settings, StripeKey, WebSettings, WorkerSettings, live_stripe_key_in_environment,
+    Basics, DatabaseUrl, Log, LogFormat, MailSettings, MailTransport, NewsroomZone, Origin, Receipts, ReminderSettings,
+    Sending, Settings, StripeKey, WebSettings, WorkerSettings, live_stripe_key_in_environment,
 };
 use crate::domain::campaign::DEFAULT;
 use crate::domain::mailbox::{Line, Mailbox};
+use crate::domain::reminder::{DEFAULT_HOUR, DEFAULT_STALE_DAYS};
 use crate::id::Random;
 use crate::sandbox::{Delivery, Options, Sandbox};
 use crate::vault::NewKeys;
@@ -246,13 +247,15 @@ fn settings(
         stripe_secret_key: StripeKey::parse(SANDBOX_API_KEY).ok_or_else(impossible)?,
         stripe_api_url: reachable(sandbox_url).parse().map_err(|_| impossible())?,
         vault_public_key: keys.public,
+        reminders: ReminderSettings { hour: DEFAULT_HOUR, stale_days: DEFAULT_STALE_DAYS },
         web: Some(WebSettings {
-            public_url,
+            public_url: public_url.clone(),
             allowed_origins: vec![paper],
             trusted_proxies: 0,
             stripe_webhook_secrets: vec![SANDBOX_WEBHOOK_SECRET.into()],
         }),
         worker: Some(WorkerSettings {
+            public_url,
             vault_private_key: keys.private.expose_secret().into(),
             vault_index_key: keys.index.expose_secret().into(),
             mail,

@@ -4,11 +4,14 @@
 mod campaign;
 mod demo;
 mod demo_once;
+mod desk;
 mod events;
 mod init;
 mod mail;
 mod migrate;
+mod newsletter;
 mod rebuild;
+mod remind;
 mod report;
 mod sandbox;
 mod serve;
@@ -62,6 +65,12 @@ enum Command {
     /// Print what came in.
     #[command(subcommand)]
     Report(report::Report),
+    /// Tell which reminders would go, and which would be held back and why.
+    #[command(after_help = remind::EXAMPLES)]
+    Remind(remind::Remind),
+    /// Hand confirmed signups over to the program that sends the newsletter.
+    #[command(subcommand)]
+    Newsletter(newsletter::Newsletter),
     /// List, show and put in place what is offered to donors.
     #[command(subcommand)]
     Campaign(campaign::Command),
@@ -130,6 +139,8 @@ fn dispatch(command: Command) -> Result<(), CliError> {
         Command::Demo(demo) => block_on(demo.run()),
         Command::Sandbox(stand) => block_on(stand.run()),
         Command::Report(report) => block_on(report.run()),
+        Command::Remind(remind) => block_on(remind.run()),
+        Command::Newsletter(newsletter) => block_on(newsletter.run()),
         Command::Campaign(campaign) => block_on(campaign.run()),
         Command::Mail(mail) => block_on(mail.run()),
         Command::Snippet(snippet) => block_on(snippet.run()),

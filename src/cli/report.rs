@@ -1,5 +1,7 @@
 //! `mainstay report`: what came in, as a table for people, or as CSV or JSON for programs.
 
+mod reminders;
+
 use clap::{Args, Subcommand, ValueEnum};
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -16,6 +18,9 @@ pub(super) enum Report {
     /// Gifts by period, currency and frequency. A payment counts on the day Stripe says it succeeded.
     #[command(after_help = REVENUE_EXAMPLES)]
     Revenue(Revenue),
+    /// How far those who asked to be reminded came.
+    #[command(after_help = reminders::EXAMPLES)]
+    Reminders(reminders::Reminders),
 }
 
 const REVENUE_EXAMPLES: &str = "\
@@ -67,7 +72,10 @@ pub(super) struct RevenueReport {
 
 impl Report {
     pub async fn run(self) -> Result<(), CliError> {
-        let Self::Revenue(asked) = self;
+        let asked = match self {
+            Self::Revenue(asked) => asked,
+            Self::Reminders(asked) => return asked.run().await,
+        };
         if asked.from >= asked.to {
             return Err(CliError::Usage(format!(
                 "--to {} is not after --from {}. --to is the day after the last one.",

@@ -7,9 +7,9 @@ use url::Url;
 
 use super::sources::Given;
 use super::{
-    Addresses, Basics, ConfigError, DatabaseUrl, Log, LogFormat, MailCommands, MailSettings, MailTransport,
-    NewsroomZone, Origin, Problem, Receipts, Role, Secrecy, Sending, Settings, Sources, StripeKey, WebSettings,
-    WorkerSettings, setting,
+    Addresses, Basics, ConfigError, DatabaseUrl, DeskSettings, Log, LogFormat, MailCommands, MailSettings,
+    MailTransport, NewsroomZone, Origin, Problem, Receipts, ReminderSettings, Role, Secrecy, Sending, Settings,
+    Sources, StripeKey, WebSettings, WorkerSettings, setting,
 };
 use crate::domain::mailbox::{Line, Mailbox, breaks};
 use crate::id::Random;
@@ -19,6 +19,8 @@ use crate::vault::{IndexKey, Opener, Sealer};
 const WRONG: &str = "";
 /// More proxies than this in a row are a mistake.
 const MAX_PROXIES: usize = 16;
+/// After more days than this nobody remembers having asked.
+const MAX_STALE_DAYS: i64 = 60;
 
 impl Basics {
     /// What `migrate` and `report` need.
@@ -55,6 +57,15 @@ impl MailCommands {
         let mut reader = Reader::new(sources);
         let (basics, mail, key) = (reader.basics(), reader.mail(), reader.index_key());
         reader.finish(basics.zip(mail).zip(key).map(|((basics, mail), key)| (Self { basics, mail }, key)))
+    }
+}
+
+impl DeskSettings {
+    /// What `remind` and `newsletter` need.
+    pub fn load(sources: Sources) -> Result<Self, ConfigError> {
+        let mut reader = Reader::new(sources);
+        let settings = reader.desk();
+        reader.finish(settings)
     }
 }
 
@@ -140,7 +151,13 @@ impl Reader {
         let stripe_api_url = self.get("STRIPE_API_URL", api_url);
         let vault_public_key = self.get("VAULT_PUBLIC_KEY", |text| sealer(text).map(|_| text.to_owned()));
         let web = role.serves_web().then(|| self.web());
-        let worker = role.works().then(|| self.worker());
+        // The address of the web half is read once: what is wrong with it is said once.
+        let public_url = match &web {
+            Some(web) => web.as_ref().map(|web| web.public_url.clone()),
+            None => self.get("PUBLIC_URL", Origin::parse),
+        };
+        let worker = role.works().then(|| self.worker(public_url));
+        let reminders = self.reminders();
         if let (Some(public), Some(Some(worker))) = (&vault_public_key, &worker) {
             self.check_key_pair(public, &worker.vault_private_key);
         }
@@ -150,6 +167,7 @@ impl Reader {
             stripe_secret_key: stripe_secret_key?,
             stripe_api_url: stripe_api_url?,
             vault_public_key: vault_public_key?,
+            reminders: reminders?,
             web: match web {
                 Some(web) => Some(web?),
                 None => None,
@@ -174,10 +192,35 @@ impl Reader {
         })
     }
 
-    fn worker(&mut self) -> Option<WorkerSettings> {
+    fn desk(&mut self) -> Option<DeskSettings> {
+        let basics = self.basics();
+        let public_url = self.get("PUBLIC_URL", Origin::parse);
+        let vault_public_key = self.get("VAULT_PUBLIC_KEY", |text| sealer(text).map(|_| text.to_owned()));
+        let (reminders, worker) = (self.reminders(), self.worker(public_url));
+        Some(DeskSettings {
+            basics: basics?,
+            vault_public_key: vault_public_key?,
+            reminders: reminders?,
+            worker: worker?,
+        })
+    }
+
+    fn reminders(&mut self) -> Option<ReminderSettings> {
+        let hour = self.get("REMINDER_HOUR", |text| text.parse().ok().filter(|hour| (0..24).contains(hour)));
+        let stale_days = |text: &str| text.parse().ok().filter(|days| (0..=MAX_STALE_DAYS).contains(days));
+        let stale_days = self.get("REMINDER_STALE_DAYS", stale_days);
+        Some(ReminderSettings { hour: hour?, stale_days: stale_days? })
+    }
+
+    fn worker(&mut self, public_url: Option<Origin>) -> Option<WorkerSettings> {
         let private = self.get("VAULT_PRIVATE_KEY", |text| key(text, |text| Opener::parse(text).is_ok()));
         let (index, mail) = (self.index_key(), self.mail());
-        Some(WorkerSettings { vault_private_key: private?, vault_index_key: index?, mail: mail? })
+        Some(WorkerSettings {
+            public_url: public_url?,
+            vault_private_key: private?,
+            vault_index_key: index?,
+            mail: mail?,
+        })
     }
 
     fn index_key(&mut self) -> Option<SecretString> {

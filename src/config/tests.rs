@@ -115,6 +115,8 @@ fn no_secret_is_a_flag_and_every_other_setting_is_one() {
             "allowed-origins",
             "trusted-proxies",
             "time-zone",
+            "reminder-hour",
+            "reminder-stale-days",
             "stripe-api-url",
             "vault-public-key",
             "mail-from",
@@ -166,9 +168,14 @@ fn each_half_of_the_server_needs_its_own_settings_only() {
     };
     let web = Settings::load(without(&["VAULT_PRIVATE_KEY", "VAULT_INDEX_KEY"]), Role::Web).unwrap();
     assert!(web.web.is_some() && web.worker.is_none());
-    let worker = Settings::load(without(&["PUBLIC_URL", "STRIPE_WEBHOOK_SECRETS"]), Role::Worker).unwrap();
+    let worker = Settings::load(without(&["STRIPE_WEBHOOK_SECRETS"]), Role::Worker).unwrap();
     assert!(worker.web.is_none() && worker.worker.is_some());
     assert!(Basics::load(Sources::default()).is_ok());
+    // The worker writes mails, and their links lead to the web half.
+    let error = Settings::load(without(&["PUBLIC_URL"]), Role::Worker).unwrap_err();
+    assert_eq!(error.problems.len(), 1, "{error}");
+    let error = Settings::load(without(&["PUBLIC_URL"]), Role::All).unwrap_err();
+    assert_eq!(error.problems.len(), 1, "{error}");
 }
 
 #[test]

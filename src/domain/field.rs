@@ -16,12 +16,14 @@ pub enum Given {
     /// A number as it was written: what it means is for the field to say.
     Number(String),
     Flag(bool),
-    /// Anything else: a list, an object, or a text that is none.
+    /// An object, one level deep: what is nested further is anything else.
+    Object(Fields),
+    /// Anything else: a list, or a text that is none.
     Other,
 }
 
 /// The fields of one request by name. What was given as `null` is not there.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Fields(BTreeMap<String, Given>);
 
 impl FromIterator<(String, Given)> for Fields {

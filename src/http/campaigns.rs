@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
+use jiff::civil::Date;
 use serde::Serialize;
 use url::form_urlencoded;
 
@@ -15,6 +16,7 @@ use super::state::Giving;
 use crate::domain::campaign::{Campaign, Season, is_slug};
 use crate::domain::language::Language;
 use crate::domain::money::Currency;
+use crate::domain::new_reminder;
 use crate::domain::pledge::Frequency;
 use crate::text::{self, Template};
 
@@ -194,7 +196,7 @@ pub struct OfferBody {
 }
 
 impl CampaignBody {
-    fn of(campaign: &Campaign, language: Language, now: i64) -> Self {
+    fn of(campaign: &Campaign, language: Language, now: i64, today: Date) -> Self {
         let words = campaign.words(language);
         let ours = |id: &str| text::say(language, id, &[]);
         Self {
@@ -214,9 +216,15 @@ impl CampaignBody {
             newsletter_preview_url: campaign.newsletter_preview_url.clone(),
             accent: campaign.look.accent.map(crate::domain::campaign::Accent::css),
             accent_ink: campaign.look.accent.map(crate::domain::campaign::Accent::ink),
-            // Neither is taken yet, so neither is offered.
-            reminder: None,
-            newsletter: None,
+            reminder: Some(ReminderBody {
+                today: today.to_string(),
+                mails: new_reminder::MAILS,
+                text_version: new_reminder::REMINDER_TEXT.to_owned(),
+            }),
+            newsletter: Some(NewsletterBody {
+                list: new_reminder::LIST.to_owned(),
+                text_version: new_reminder::NEWSLETTER_TEXT.to_owned(),
+            }),
             texts: texts(language),
         }
     }
@@ -268,7 +276,7 @@ pub async fn show(
     let campaign = find(&state, &slug).await?;
     let asked = asked_language(query.as_deref());
     let language = language(asked, &headers, campaign.default_language);
-    let body = CampaignBody::of(&campaign, language, state.pledges.clock.now());
+    let body = CampaignBody::of(&campaign, language, state.pledges.clock.now(), state.later.asking.today());
     let cached = [(header::CACHE_CONTROL, "public, max-age=60"), (header::VARY, "accept-language")];
     Ok((cached, axum::Json(body)).into_response())
 }

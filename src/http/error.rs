@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::domain::field::FieldError;
 use crate::gateway::CallError;
+use crate::service::later::LaterError;
 use crate::service::start_pledge::StartError;
 use crate::store::StoreError;
 
@@ -83,8 +84,7 @@ impl ApiError {
 
     /// 429: too often; to be tried again after so many seconds.
     pub fn rate_limited(retry_after: u32) -> Self {
-        let detail =
-            format!("too many gifts were begun in a short time; nothing was charged; try again in {retry_after} s");
+        let detail = format!("too many tries in a short time; nothing was charged; try again in {retry_after} s");
         Self { retry_after: Some(retry_after), ..Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail) }
     }
 
@@ -169,6 +169,18 @@ impl From<StoreError> for ApiError {
             Self::unavailable("database_unavailable", 5)
         } else {
             Self::of_status(StatusCode::INTERNAL_SERVER_ERROR)
+        }
+    }
+}
+
+impl From<LaterError> for ApiError {
+    fn from(error: LaterError) -> Self {
+        match error {
+            LaterError::Store(error) => error.into(),
+            other => {
+                tracing::error!(reason = other.code(), "a request could not be sealed");
+                Self::of_status(StatusCode::INTERNAL_SERVER_ERROR)
+            }
         }
     }
 }

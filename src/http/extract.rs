@@ -14,6 +14,8 @@ use crate::domain::field::{FieldError, Fields, Given};
 pub const MAX_BODY: usize = 64 * 1024;
 /// Fields of a form or query that are read at most.
 pub const MAX_FIELDS: usize = 32;
+/// How many objects inside the request's are looked into: `due` and `consent` are the deepest there are.
+const DEPTH: usize = 1;
 
 /// The fields of a JSON object, each to be read by whoever knows what it means.
 pub struct JsonFields(pub Fields);
@@ -38,13 +40,19 @@ fn fields(body: &[u8]) -> Result<Fields, ApiError> {
     if !value.get().starts_with('{') {
         return Err(ApiError::invalid(vec![FieldError::new("body", "wrong_type", "expected a JSON object")]));
     }
-    let members: BTreeMap<String, &RawValue> = serde_json::from_str(value.get()).map_err(|_| malformed())?;
-    Ok(members.into_iter().filter_map(|(name, value)| given(value.get()).map(|given| (name, given))).collect())
+    members(value.get(), DEPTH).ok_or_else(malformed)
 }
 
-fn given(json: &str) -> Option<Given> {
+/// The members of an object; what is nested deeper than `depth` is not looked into.
+fn members(json: &str, depth: usize) -> Option<Fields> {
+    let members: BTreeMap<String, &RawValue> = serde_json::from_str(json).ok()?;
+    Some(members.into_iter().filter_map(|(name, value)| given(value.get(), depth).map(|given| (name, given))).collect())
+}
+
+fn given(json: &str, depth: usize) -> Option<Given> {
     match json.as_bytes().first() {
         Some(b'n') => None,
+        Some(b'{') if depth > 0 => Some(members(json, depth - 1).map_or(Given::Other, Given::Object)),
         Some(b'"') => Some(serde_json::from_str(json).map_or(Given::Other, Given::Text)),
         Some(b'-' | b'0'..=b'9') => Some(Given::Number(json.to_owned())),
         Some(b't') => Some(Given::Flag(true)),
@@ -73,17 +81,20 @@ mod tests {
 
     #[test]
     fn values_are_taken_as_they_are_written_and_null_is_absent() {
-        let fields =
-            fields(br#"{"a": "x", "b": 1e400, "c": -5, "d": null, "e": [1], "f": true, "g": "\ud800", "h": {}}"#)
-                .unwrap();
+        let fields = fields(
+            br#"{"a": "x", "b": 1e400, "c": -5, "d": null, "e": [1], "f": true, "g": "\ud800", "h": {"i": {}}}"#,
+        )
+        .unwrap();
         assert_eq!(fields.get("a"), Some(&Given::Text("x".to_owned())));
         assert_eq!(fields.get("b"), Some(&Given::Number("1e400".to_owned())));
         assert_eq!(fields.get("c"), Some(&Given::Number("-5".to_owned())));
         assert_eq!(fields.get("d"), None);
         assert_eq!(fields.get("f"), Some(&Given::Flag(true)));
-        for name in ["e", "g", "h"] {
+        for name in ["e", "g"] {
             assert_eq!(fields.get(name), Some(&Given::Other), "{name}");
         }
+        let inside = [("i".to_owned(), Given::Other)].into_iter().collect();
+        assert_eq!(fields.get("h"), Some(&Given::Object(inside)), "one level, and no deeper");
     }
 
     #[test]

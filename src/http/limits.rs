@@ -179,13 +179,10 @@ fn block(address: IpAddr) -> Vec<u8> {
     }
 }
 
-fn refused(limit: &'static str, retry_after: u32) -> ApiError {
-    metrics::counter!("mainstay_pledges_refused", "limit" => limit).increment(1);
-    ApiError::rate_limited(retry_after)
-}
-
-/// How often pledges may be made.
+/// How often pledges may be made, or whatever else it is handed to.
 pub struct Limits {
+    /// The figure that counts whom it refused.
+    counter: &'static str,
     clock: Clock,
     random: Random,
     trusted_proxies: usize,
@@ -198,8 +195,9 @@ pub struct Limits {
 }
 
 impl Limits {
-    pub fn new(clock: Clock, random: Random, trusted_proxies: usize) -> Self {
+    pub fn new(counter: &'static str, clock: Clock, random: Random, trusted_proxies: usize) -> Self {
         Self {
+            counter,
             generation: Mutex::new(Generation::new(&clock, &random)),
             campaigns: Counters::new(PER_CAMPAIGN, &clock),
             overall: Counters::new(OVERALL, &clock),
@@ -227,9 +225,9 @@ impl Limits {
         if client.address.is_none() || counted.is_err() {
             self.warn(client.suspicious);
         }
-        let address = counted.map_err(|wait| refused("address", wait))?;
-        let campaign = self.campaigns.count(&campaign.to_owned()).map_err(|wait| refused("campaign", wait));
-        let wider = campaign.and_then(|()| self.overall.count(&()).map_err(|wait| refused("overall", wait)));
+        let address = counted.map_err(|wait| self.refused("address", wait))?;
+        let campaign = self.campaigns.count(&campaign.to_owned()).map_err(|wait| self.refused("campaign", wait));
+        let wider = campaign.and_then(|()| self.overall.count(&()).map_err(|wait| self.refused("overall", wait)));
         if let Err(refused) = wider {
             if let Some(address) = address {
                 generation.give_back(address);
@@ -240,6 +238,11 @@ impl Limits {
             generation.let_in(key);
         }
         Ok(())
+    }
+
+    fn refused(&self, limit: &'static str, retry_after: u32) -> ApiError {
+        metrics::counter!(self.counter, "limit" => limit).increment(1);
+        ApiError::rate_limited(retry_after)
     }
 
     /// The generation of now.
@@ -273,7 +276,7 @@ mod tests {
 
     fn limits() -> (Limits, Clock) {
         let clock = Clock::manual(1_000_000);
-        (Limits::new(clock.clone(), Random::seeded(3), 0), clock)
+        (Limits::new("refused", clock.clone(), Random::seeded(3), 0), clock)
     }
 
     /// The seconds to wait; none when it was let in.

@@ -4,14 +4,14 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use utoipa::OpenApi;
 
-use super::{campaigns, health, pledges, webhooks};
+use super::{campaigns, health, newsletter, pledges, reminders, webhooks};
 
 #[derive(OpenApi)]
 #[openapi(
     info(title = "Mainstay", description = "The donation back end of a newsroom that lives on its readers. Amounts are minor units, \
         times are unix seconds. Every error is problem+json (RFC 9457) with a stable `code` and a `request_id`.",
         license(name = "MIT OR Apache-2.0")),
-    paths(campaigns::show, pledges::create, pledges::show, webhooks::receive, health::healthz, health::readyz, health::metrics),
+    paths(campaigns::show, pledges::create, pledges::show, reminders::create, newsletter::create, webhooks::receive, health::healthz, health::readyz, health::metrics),
     tags((name = "giving"), (name = "stripe"), (name = "operations"))
 )]
 struct Api;

@@ -31,6 +31,7 @@ static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
         ("base", include_str!("../../templates/pages/base.html")),
         ("give", include_str!("../../templates/pages/give.html")),
         ("status", include_str!("../../templates/pages/status.html")),
+        ("later", include_str!("../../templates/pages/later.html")),
         ("message", include_str!("../../templates/pages/message.html")),
     ] {
         if let Err(error) = environment.add_template(name, text) {

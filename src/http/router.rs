@@ -20,9 +20,9 @@ use super::error::ApiError;
 use super::extract::MAX_BODY;
 use super::limits::Limits;
 use super::pages::Page;
-use super::state::{Giving, Ops, WebState};
+use super::state::{Giving, Later, Ops, WebState};
 use super::webhooks::{MAX_EVENT, Webhooks};
-use super::{campaigns, give, health, openapi, pledges, webhooks, widget};
+use super::{campaigns, give, health, newsletter, openapi, pledges, reminders, webhooks, widget};
 use crate::domain::return_url::Sites;
 use crate::id::{Random, RequestId};
 use crate::service::start_pledge::Pledges;
@@ -34,11 +34,13 @@ const BODY_PIECE: Duration = Duration::from_secs(10);
 
 /// All routes of the web role.
 pub fn router(state: WebState) -> Router {
-    let WebState { ops, inbox, gateway, public_url, allowed_origins, trusted_proxies, webhook_secrets } = state;
+    let WebState { ops, inbox, asking, gateway, public_url, allowed_origins, trusted_proxies, webhook_secrets } = state;
     let (store, clock, random) = (ops.store.clone(), ops.clock.clone(), ops.random.clone());
     let webhooks = Webhooks::new(inbox, webhook_secrets.into(), clock.clone());
+    let limits = |counter| Limits::new(counter, clock.clone(), random.clone(), trusted_proxies);
     let giving = Giving {
-        limits: Arc::new(Limits::new(clock.clone(), random.clone(), trusted_proxies)),
+        limits: Arc::new(limits("mainstay_pledges_refused")),
+        later: Arc::new(Later { asking, limits: limits("mainstay_requests_refused") }),
         pledges: Arc::new(Pledges { store, gateway, clock, random: random.clone(), public_url: public_url.clone() }),
         sites: Arc::new(Sites { public_url, allowed_origins }),
     };
@@ -46,10 +48,14 @@ pub fn router(state: WebState) -> Router {
         .route("/v1/campaigns/{slug}", get(campaigns::show))
         .route("/v1/pledges", post(pledges::create))
         .route("/v1/pledges/{id}", get(pledges::show))
+        .route("/v1/reminders", post(reminders::create))
+        .route("/v1/newsletter", post(newsletter::create))
         .layer(cors(&giving.sites.allowed_origins))
         .with_state(giving.clone());
     let routes = api
-        .merge(give::routes(giving))
+        .merge(give::routes(giving.clone()))
+        .merge(reminders::routes(giving.clone()))
+        .merge(newsletter::routes(giving))
         .merge(widget::routes())
         .layer(CompressionLayer::new())
         .layer(DefaultBodyLimit::max(MAX_BODY))

@@ -11,6 +11,7 @@ use crate::domain::return_url::Sites;
 use crate::gateway::Gateway;
 use crate::id::Random;
 use crate::service::ingest::Inbox;
+use crate::service::later::Asking;
 use crate::service::start_pledge::Pledges;
 use crate::store::Store;
 
@@ -27,6 +28,7 @@ pub struct Ops {
 pub struct WebState {
     pub ops: Ops,
     pub inbox: Inbox,
+    pub asking: Asking,
     pub gateway: Gateway,
     /// Our own origin, without a trailing slash.
     pub public_url: String,
@@ -44,4 +46,11 @@ pub struct Giving {
     pub pledges: Arc<Pledges>,
     pub sites: Arc<Sites>,
     pub limits: Arc<Limits>,
+    pub later: Arc<Later>,
+}
+
+/// What reminders and the newsletter need.
+pub struct Later {
+    pub asking: Asking,
+    pub limits: Limits,
 }

@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
+use super::later::{DONOR_INDEX, REMINDER_INDEX};
 use crate::clock::Clock;
+use crate::domain::email_address::EmailAddress;
 use crate::domain::event::{EventState, News};
 use crate::id::{DonorId, Random};
 use crate::store::{NewDonor, Store, StoreError};
@@ -101,6 +103,9 @@ impl Reconciler {
         }
         let changes = books.settle(&self.zone, now);
         tx.write_changes(&changes, &self.random).await?;
+        let payments: Vec<String> = changes.payments.iter().map(|payment| payment.stripe_key.clone()).collect();
+        let pledges: Vec<String> = changes.pledges.iter().map(|pledge| pledge.id.clone()).collect();
+        tx.end_reminders_of_givers(&payments, &pledges, now).await?;
         tx.settle_events(&applied, token, EventState::Applied, None, now).await?;
         for (why, events) in ignored {
             tx.settle_events(&events, token, EventState::Ignored, Some(why), now).await?;
@@ -134,7 +139,12 @@ impl Reconciler {
                 let id = DonorId::new(&self.random);
                 let place = Place { table: "donors", column: "email_sealed", id: id.as_str() };
                 let email_sealed = key.seal(place, email.as_bytes())?;
-                donors.insert(email.clone(), NewDonor { email_index: self.index.of("donor", email), email_sealed, id });
+                // As reminders are found; whatever is no address asks for none.
+                let address = EmailAddress::parse(email);
+                let normal = address.as_ref().map_or(email.as_str(), EmailAddress::normal);
+                let reminder_index = self.index.of(REMINDER_INDEX, normal);
+                let email_index = self.index.of(DONOR_INDEX, email);
+                donors.insert(email.clone(), NewDonor { id, email_index, reminder_index, email_sealed });
             }
         }
         Ok(donors)

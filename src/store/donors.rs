@@ -11,6 +11,8 @@ pub struct NewDonor {
     pub id: DonorId,
     /// The blind index of the address.
     pub email_index: String,
+    /// The index under which their reminders are.
+    pub reminder_index: String,
     /// The address, sealed for the row `id`.
     pub email_sealed: Vec<u8>,
 }
@@ -26,13 +28,15 @@ impl Tx {
             return Ok(HashMap::new());
         }
         self.batch(
-            "INSERT INTO donors (id, email_index, email_sealed, created_at) VALUES {(?, ?, ?, ?)} \
-             ON CONFLICT (email_index) DO NOTHING",
+            "INSERT INTO donors (id, email_index, reminder_index, email_sealed, created_at) VALUES {(?, ?, ?, ?, ?)} \
+             ON CONFLICT (email_index) DO UPDATE SET reminder_index = excluded.reminder_index \
+             WHERE donors.reminder_index IS NULL",
             donors,
             |query, donor| {
                 query
                     .bind(donor.id.as_str().to_owned())
                     .bind(donor.email_index.clone())
+                    .bind(donor.reminder_index.clone())
                     .bind(donor.email_sealed.clone())
                     .bind(now)
             },

@@ -10,10 +10,13 @@ mod donors;
 mod events;
 mod idempotency;
 mod instance;
+mod newsletter;
 mod outbox;
 mod pledges;
 mod receipts;
+mod reminders;
 mod report;
+mod requests;
 
 pub use books::RevenueLines;
 pub use db::{BATCH, Bind, Db, Query, Row, StoreError, Tx};
@@ -21,9 +24,12 @@ pub use donors::NewDonor;
 pub use events::{EventDetails, EventSummary, LeasedEvent, NewEvent};
 pub use idempotency::Claim;
 pub use instance::Fixed;
+pub use newsletter::{ConfirmedSignup, NewSignupRow, ShownSignup};
 pub use outbox::{LeasedEmail, NewEmail};
 pub use pledges::{Pledge, SpentCheckout};
 pub use receipts::Unreceipted;
+pub use reminders::{DueReminder, NewContact, NewDay, NewReminderRow, PledgeOfDonor, ShownReminder};
+pub use requests::{LeasedRequest, MAX_ATTEMPTS, NewRequest};
 
 impl Store {
     /// Begins a transaction that will write.

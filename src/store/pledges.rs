@@ -3,6 +3,7 @@
 use super::{Store, StoreError, Tx};
 use crate::domain::money::{Currency, Money};
 use crate::domain::pledge::{Frequency, PledgeStatus};
+use crate::domain::reminder::REMINDER_SOURCE;
 use crate::id::PledgeId;
 
 /// A pledge with everything the call to Stripe sends.
@@ -96,6 +97,8 @@ impl PledgeRow {
 impl Tx {
     /// Stores a new pledge.
     pub async fn insert_pledge(&mut self, pledge: &Pledge) -> Result<(), StoreError> {
+        // The reminder is named in its own row alone: sources are counted.
+        let reminder = pledge.source.strip_prefix(REMINDER_SOURCE);
         self.query(
             "INSERT INTO pledges (id, campaign, frequency, amount_minor, currency, locale, source, return_url, status, \
              created_at, expires_at, stripe_attempt, cover_minor, total_minor) \
@@ -107,7 +110,7 @@ impl Tx {
         .bind(pledge.money.amount_minor)
         .bind(pledge.money.currency.code().to_owned())
         .bind(pledge.locale.clone())
-        .bind(pledge.source.as_str())
+        .bind(if reminder.is_some() { "reminder" } else { pledge.source.as_str() })
         .bind(pledge.return_url.as_str())
         .bind(pledge.status.as_str())
         .bind(pledge.created_at)
@@ -116,8 +119,11 @@ impl Tx {
         .bind(pledge.cover_minor)
         .bind(pledge.total().amount_minor)
         .run()
-        .await
-        .map(|_| ())
+        .await?;
+        match reminder {
+            Some(reminder) => self.use_reminder(reminder, pledge.id.as_str()).await,
+            None => Ok(()),
+        }
     }
 }
 

@@ -7,6 +7,8 @@ pub mod checkouts;
 pub mod events;
 pub mod outbox;
 pub mod receipts;
+pub mod reminders;
+pub mod requests;
 pub mod retention;
 
 use std::sync::Arc;
@@ -19,9 +21,12 @@ pub use checkouts::CheckoutWorker;
 pub use events::EventWorker;
 pub use outbox::OutboxWorker;
 pub use receipts::ReceiptWorker;
+pub use reminders::ReminderWorker;
+pub use requests::RequestWorker;
 pub use retention::Retention;
 
 use crate::clock::HOUR;
+use crate::service::later::Desk;
 use crate::service::reconcile::ReconcileError;
 use crate::store::BATCH;
 
@@ -34,38 +39,62 @@ const REST_AFTER_FAILURE: Duration = Duration::from_secs(1);
 
 /// How long the outbox rests where no mail is sent and all that is to be done is to let mails expire.
 const REST_WITHOUT_MAIL: Duration = Duration::from_mins(1);
-
 /// How long nobody looks for payments to be thanked for.
 const REST_OF_RECEIPTS: Duration = Duration::from_secs(2);
-
 /// How often, in seconds, what has had its time is forgotten.
 const FORGET_EVERY: i64 = HOUR;
 
 /// Everything the worker role does, until `stop`.
 pub async fn run(
     events: EventWorker,
+    desk: Desk,
     receipts: ReceiptWorker,
     outbox: OutboxWorker,
     arrived: Arc<Notify>,
     stop: CancellationToken,
 ) {
     let checkouts = events.checkouts();
+    let requests = RequestWorker::new(desk.clone());
+    let reminders = Reminders { worker: ReminderWorker { desk }, tidy_at: i64::MIN };
+    let outbox = OutboxWorker { stop: stop.clone(), ..outbox };
+    // Where no mail is sent, addresses would be put down for nothing.
+    let receipts = Some(receipts).filter(|_| outbox.post.is_some());
+    let receipts = async {
+        if let Some(receipts) = receipts {
+            rounds(receipts, stop.clone()).await;
+        }
+    };
     tokio::join!(
         run_events(events, arrived, stop.clone()),
         run_checkouts(checkouts, stop.clone()),
-        run_receipts(receipts, outbox.post.is_some(), stop.clone()),
-        run_outbox(outbox, stop)
+        rounds(requests, stop.clone()),
+        rounds(reminders, stop.clone()),
+        receipts,
+        rounds(outbox, stop.clone())
     );
 }
 
-/// Puts thanks and receipts down until `stop`, where mail is sent at all.
-async fn run_receipts(worker: ReceiptWorker, mail_is_sent: bool, stop: CancellationToken) {
-    while mail_is_sent && !stop.is_cancelled() {
-        let rest = match worker.run_once().await {
-            Ok(0) => REST_OF_RECEIPTS,
+/// A job that is done in rounds.
+trait Job: Send {
+    const NAME: &'static str;
+    /// How long it rests when there was nothing to do.
+    fn idle(&self) -> Duration {
+        REST
+    }
+
+    /// Does one round, and returns how much there was to do; else why it could not be done, as it may be written down.
+    fn round(&mut self) -> impl Future<Output = Result<usize, String>> + Send;
+}
+
+/// Does a job until `stop`: again at once while there was something to do, else after a rest. A round that has begun is
+/// finished.
+async fn rounds<J: Job>(mut job: J, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        let rest = match job.round().await {
+            Ok(0) => job.idle(),
             Ok(_) => continue,
-            Err(error) => {
-                tracing::error!(reason = error.code(), "receipts could not be put into the outbox");
+            Err(reason) => {
+                tracing::error!(job = J::NAME, reason, "a job could not be done; trying again");
                 REST_AFTER_FAILURE
             }
         };
@@ -76,23 +105,54 @@ async fn run_receipts(worker: ReceiptWorker, mail_is_sent: bool, stop: Cancellat
     }
 }
 
-/// Sends mail until `stop`; what is being handed over then is finished, and the rest of the batch put back.
-async fn run_outbox(worker: OutboxWorker, stop: CancellationToken) {
-    let worker = OutboxWorker { stop: stop.clone(), ..worker };
-    let idle = if worker.post.is_some() { REST } else { REST_WITHOUT_MAIL };
-    while !stop.is_cancelled() {
-        let rest = match worker.run_once().await {
-            Ok(0) => idle,
-            Ok(_) => continue,
-            Err(error) => {
-                tracing::error!(reason = error.code(), "the outbox could not be worked on");
-                REST_AFTER_FAILURE
-            }
-        };
-        tokio::select! {
-            () = stop.cancelled() => {}
-            () = tokio::time::sleep(rest) => {}
+impl Job for ReceiptWorker {
+    const NAME: &'static str = "receipts";
+
+    fn idle(&self) -> Duration {
+        REST_OF_RECEIPTS
+    }
+
+    async fn round(&mut self) -> Result<usize, String> {
+        self.run_once().await.map_err(|error| error.code())
+    }
+}
+
+impl Job for OutboxWorker {
+    const NAME: &'static str = "outbox";
+
+    fn idle(&self) -> Duration {
+        if self.post.is_some() { REST } else { REST_WITHOUT_MAIL }
+    }
+
+    async fn round(&mut self) -> Result<usize, String> {
+        self.run_once().await.map_err(|error| error.code())
+    }
+}
+
+impl Job for RequestWorker {
+    const NAME: &'static str = "requests";
+
+    async fn round(&mut self) -> Result<usize, String> {
+        self.run_once().await.map_err(|error| error.code())
+    }
+}
+
+/// Reminders, and what is tidied among them now and then.
+struct Reminders {
+    worker: ReminderWorker,
+    tidy_at: i64,
+}
+
+impl Job for Reminders {
+    const NAME: &'static str = "reminders";
+
+    async fn round(&mut self) -> Result<usize, String> {
+        let now = self.worker.desk.clock.now();
+        if now >= self.tidy_at {
+            self.worker.tidy().await.map_err(|error| error.code())?;
+            self.tidy_at = now + FORGET_EVERY;
         }
+        self.worker.run_once().await.map_err(|error| error.code())
     }
 }
 

@@ -104,6 +104,34 @@ newsletter-ask = Sign up
 newsletter-asked-title = One more step
 newsletter-asked-lead = We have sent you a mail. Confirm it, and the newsletter is on its way.
 
+# What the links in mails lead to.
+reminder-confirm-title = Shall we remind you?
+reminder-confirm-lead = Once you confirm, we will write on { $date }.
+reminder-confirm = Yes, remind me
+reminder-set-title = We will remind you
+reminder-set-lead = We will write on { $date }. Nothing more is needed.
+reminder-done-title = There is no reminder any more
+reminder-done-lead = We will not write, and your address is deleted.
+reminder-in-1 = A month from now instead
+reminder-in-3 = Three months from now instead
+reminder-in-6 = Half a year from now instead
+reminder-in-12 = A year from now instead
+reminder-cancel = Do not remind me
+never-again = Never ask this address again
+never-title = We will never ask again
+never-lead = No mail of this kind will come to your address, whoever asks for it.
+newsletter-confirm-title = Do you want the newsletter?
+newsletter-confirm-lead = Once you confirm, it is on its way.
+newsletter-confirm = Yes, send it to me
+newsletter-set-title = You get the newsletter
+newsletter-set-lead = You can stop it here at any time.
+newsletter-done-title = You do not get the newsletter
+newsletter-done-lead = No issue will come any more, and your address is deleted.
+newsletter-unsubscribe = Stop the newsletter
+link-missing-lead = The link may be incomplete. Copy it from the mail as a whole.
+link-unavailable-lead = This cannot be done right now. Please try again in a minute.
+link-failed-lead = Please go back and try again.
+
 # What mails say.
 mail-confirm-reminder-subject = Please confirm your reminder: { $campaign }
 mail-confirm-reminder-lead = You asked us to remind you to support { $campaign }. Please confirm it; until then we send nothing more.

@@ -106,6 +106,34 @@ newsletter-ask = Подписаться
 newsletter-asked-title = Остался один шаг
 newsletter-asked-lead = Мы отправили вам письмо. Подтвердите его, и рассылка начнёт приходить.
 
+# What the links in mails lead to.
+reminder-confirm-title = Напомнить вам?
+reminder-confirm-lead = Подтвердите, и мы напишем { $date }.
+reminder-confirm = Да, напомните мне
+reminder-set-title = Мы вам напомним
+reminder-set-lead = Мы напишем { $date }. Больше ничего делать не нужно.
+reminder-done-title = Этого напоминания больше нет
+reminder-done-lead = Мы не напишем, ваш адрес удалён.
+reminder-in-1 = Лучше через месяц
+reminder-in-3 = Лучше через три месяца
+reminder-in-6 = Лучше через полгода
+reminder-in-12 = Лучше через год
+reminder-cancel = Не напоминать
+never-again = Больше никогда не писать на этот адрес
+never-title = Мы больше никогда не напишем
+never-lead = На ваш адрес не придёт ни одного такого письма, кто бы его ни попросил.
+newsletter-confirm-title = Хотите получать рассылку?
+newsletter-confirm-lead = Подтвердите, и она начнёт приходить.
+newsletter-confirm = Да, присылайте
+newsletter-set-title = Вы получаете рассылку
+newsletter-set-lead = Отказаться можно здесь в любое время.
+newsletter-done-title = Вы не получаете рассылку
+newsletter-done-lead = Выпуски больше не придут, ваш адрес удалён.
+newsletter-unsubscribe = Отказаться от рассылки
+link-missing-lead = Возможно, ссылка неполная. Скопируйте её из письма целиком.
+link-unavailable-lead = Сейчас это не получается. Попробуйте через минуту.
+link-failed-lead = Вернитесь назад и попробуйте ещё раз.
+
 # Что говорится в письмах.
 mail-confirm-reminder-subject = Подтвердите напоминание: { $campaign }
 mail-confirm-reminder-lead = Вы попросили напомнить вам о поддержке «{ $campaign }». Подтвердите это, пожалуйста; без подтверждения мы больше ничего не пришлём.

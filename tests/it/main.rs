@@ -31,6 +31,8 @@ mod mail_program;
 #[cfg(test)]
 mod mail_texts;
 #[cfg(test)]
+mod newsletter;
+#[cfg(test)]
 mod order;
 #[cfg(test)]
 mod outages;
@@ -46,6 +48,8 @@ mod rebuild;
 mod receipts;
 #[cfg(test)]
 mod refunds;
+#[cfg(test)]
+mod reminders;
 #[cfg(test)]
 mod retention;
 #[cfg(test)]

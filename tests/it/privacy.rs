@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use base64::Engine as _;
 use mainstay::sandbox::{Card, Person};
+use serde_json::json;
 
 use crate::support::app::TestApp;
 use crate::support::database::Kind;
@@ -59,6 +60,13 @@ async fn no_trace_is_left(kind: Kind) {
     }
     app.get(&format!("/v1/pledges/{ADDRESS}")).await;
     app.get(&format!("/give?email={ADDRESS}&name={NAME}")).await;
+    // Reminders and the newsletter: asked for, confirmed, sent and refused.
+    let mail = app.remind(&crate::support::later::reminder(ADDRESS)).await;
+    let news = json!({"email": ADDRESS, "list": "newsletter", "consent": {"text_version": "newsletter-1"}});
+    assert_eq!(app.post("/v1/newsletter", &news).await.0, 202);
+    let wrong = json!({"email": format!("{ADDRESS}\n"), "name": NAME});
+    assert_eq!(app.post("/v1/reminders", &wrong).await.0, 422);
+    app.get(&format!("{}?email={ADDRESS}", mail.path("confirm_url"))).await;
     app.advance_days(35).await;
 
     let sent: Vec<u8> = app.sandbox.events().into_iter().flat_map(|event| event.body).collect();

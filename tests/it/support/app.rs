@@ -150,12 +150,14 @@ impl TestApp {
         self.caught_up().await;
     }
 
-    /// Waits until the inbox holds nothing to be applied.
+    /// Waits until nothing that Stripe sent or a reader asked for is left to be worked off.
     pub async fn caught_up(&self) {
         let store = &self.running.as_ref().expect("it runs").store;
         let done = async {
             let mut looks = tokio::time::interval(Duration::from_millis(5));
-            while store.count_events().await.expect("events are counted")["received"] > 0 {
+            while store.count_events().await.expect("events are counted")["received"] > 0
+                || store.count_requests().await.expect("requests are counted").0 > 0
+            {
                 looks.tick().await;
             }
         };
@@ -244,6 +246,7 @@ impl TestApp {
     pub async fn finish(mut self) {
         let events = self.events().await;
         assert_eq!((events["received"], events["parked"]), (0, 0), "events are left over: {events:?}");
+        assert_eq!(self.store().count_requests().await.expect("counted").0, 0, "requests are left over");
         self.running.take().expect("it runs").stop().await;
         self.sandbox.shutdown().await;
     }

@@ -85,11 +85,19 @@ impl Gate {
         self.orders().answers.insert(path.to_owned(), (status, headers, body));
     }
 
-    /// Campaigns offer what they will once reminders and newsletters are taken.
-    pub fn offer_later(&self, today: &str) {
+    /// Campaigns offer neither reminders nor the newsletter.
+    pub fn offer_nothing_later(&self) {
+        self.orders().offered = Some(json!({"reminder": null, "newsletter": null}));
+    }
+
+    /// Campaigns offer what the server says.
+    pub fn offer_as_it_is(&self) {
+        self.orders().offered = None;
+    }
+
+    /// Campaigns have an issue to look at and a policy besides.
+    pub fn offer_links(&self) {
         self.orders().offered = Some(json!({
-            "reminder": {"today": today, "mails": 2, "text_version": "r1"},
-            "newsletter": {"list": "weekly", "text_version": "n1"},
             "newsletter_preview_url": "https://paper.example/newsletter",
             "policy_url": "https://paper.example/privacy",
         }));

@@ -10,6 +10,7 @@ pub mod database;
 pub mod desk;
 pub mod gate;
 pub mod journeys;
+pub mod later;
 pub mod log;
 pub mod loopback;
 pub mod outbox;

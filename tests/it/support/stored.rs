@@ -26,6 +26,11 @@ async fn rows(database: &Database) -> Vec<u8> {
         "SELECT CAST(d AS TEXT) AS line FROM donors d",
         "SELECT CAST(e AS TEXT) AS line FROM stripe_events e",
         "SELECT CAST(b AS TEXT) AS line FROM stripe_event_bodies b",
+        "SELECT CAST(q AS TEXT) AS line FROM requests q",
+        "SELECT CAST(m AS TEXT) AS line FROM reminders m",
+        "SELECT CAST(n AS TEXT) AS line FROM newsletter_signups n",
+        "SELECT CAST(a AS TEXT) AS line FROM never_again a",
+        "SELECT CAST(u AS TEXT) AS line FROM outbox_emails u",
     ] {
         for row in database.rows(sql).await {
             bytes.extend_from_slice(row.as_bytes());

@@ -79,7 +79,7 @@ impl Stand {
 async fn walk(words: &Words, preferences: &[Preference], width: u32) {
     let stand = Stand::set(Kind::Sqlite, Browser::options().with_window(width, 900)).await;
     stand.browser.prefer(preferences).await;
-    stand.gate.offer_later("2026-11-23");
+    stand.gate.offer_links();
     stand.publish(&format!("lang={}", words.language), "<p slot=warning>Read our advice first.</p>");
 
     stand.gate.hold("/v1/campaigns/");
@@ -141,7 +141,6 @@ async fn walk(words: &Words, preferences: &[Preference], width: u32) {
     stand.reaches("idle").await;
     assert_eq!(stand.value("root.querySelector('#other').value").await, "7", "the choice is kept through all of it");
 
-    stand.gate.answer("/v1/reminders", 202, &[], json!({"due_on": "2026-12-23"}));
     assert_eq!(stand.text("[part=reminder-open]").await, words.reminder);
     stand.click("[part=reminder-open]").await;
     stand.reaches("reminder").await;
@@ -155,10 +154,15 @@ async fn walk(words: &Words, preferences: &[Preference], width: u32) {
     stand.shows("[part=message]", words.asked, "the reminder was asked for").await;
     let asked = stand.gate.posted("/v1/reminders").pop().expect("it was asked for");
     assert_eq!((&asked["due"], &asked["amount_minor"]), (&json!({"in": "next_month"}), &json!(700)));
+    // It was the server itself that answered.
+    stand.app.caught_up().await;
+    let stored =
+        stand.app.database.rows("SELECT CAST(due_on AS TEXT) || ' ' || frequency AS line FROM reminders").await;
+    assert_eq!(stored.len(), 1, "{stored:?}");
+    assert!(stored[0].starts_with("20261223 "), "the day that was shown: {stored:?}");
     assert!(stand.heard().await.contains(&"reminder-set".to_owned()));
 
     stand.read("").await;
-    stand.gate.answer("/v1/newsletter", 202, &[], json!({}));
     assert_eq!(stand.value("root.querySelector('#agree').checked").await, false, "no box is ticked beforehand");
     stand.write("#news-email", "reader@example.org").await;
     stand.click("[part=newsletter] button").await;
@@ -168,6 +172,8 @@ async fn walk(words: &Words, preferences: &[Preference], width: u32) {
     stand.click("[part=newsletter] button").await;
     stand.reaches("newsletter-asked").await;
     stand.shows("[part=message]", words.newsletter, "the newsletter was asked for").await;
+    stand.app.caught_up().await;
+    assert_eq!(stand.app.database.rows("SELECT state AS line FROM newsletter_signups").await, ["asked"]);
 
     let nobody = "?pledge=plg_00000000000000000000000000000000&pledge_state=cancelled";
     stand.browser.goto(&format!("{}/article{nobody}", stand.paper.url)).await;

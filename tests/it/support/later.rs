@@ -1,0 +1,141 @@
+//! What readers ask for later, as a test follows it: asked, read in the outbox, confirmed, due.
+
+use mainstay::service::later::Desk;
+use mainstay::store::{LeasedEmail, Store};
+use mainstay::vault::{IndexKey, Opener, Place, Sealer};
+use mainstay::worker::{ReminderWorker, RequestWorker};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use mainstay::clock::Clock;
+use mainstay::id::Random;
+
+use super::app::{KEYS, PUBLIC_URL, TestApp, reader};
+
+/// A mail of the outbox, opened.
+#[derive(Debug, Clone)]
+pub struct Mail {
+    pub kind: String,
+    pub cause: String,
+    pub to: String,
+    pub facts: Value,
+}
+
+impl Mail {
+    /// The path of one of its links, without the query.
+    pub fn path(&self, fact: &str) -> String {
+        let url = self.facts[fact].as_str().expect("a link").strip_prefix(PUBLIC_URL).expect("to us");
+        url.split(['?', '#']).next().expect("a path").to_owned()
+    }
+}
+
+/// The workers alone, on the app's database and clock.
+pub fn desk(store: &Store, clock: &Clock, zone: &str) -> Desk {
+    // Another for each, or two would draw the same ids.
+    static DESKS: AtomicU64 = AtomicU64::new(5_000);
+    let random = Random::seeded(DESKS.fetch_add(1, Ordering::Relaxed));
+    Desk {
+        store: store.clone(),
+        clock: clock.clone(),
+        random: random.clone(),
+        zone: jiff::tz::TimeZone::get(zone).expect("a zone"),
+        sealer: Sealer::parse(&KEYS.public, random).expect("a key"),
+        opener: Arc::new(opener()),
+        index: Arc::new(IndexKey::parse(&KEYS.index).expect("a key")),
+        public_url: PUBLIC_URL.to_owned(),
+        hour: 9,
+        stale_days: 7,
+    }
+}
+
+fn opener() -> Opener {
+    Opener::parse(&KEYS.private).expect("a key")
+}
+
+/// A reminder as the widget asks for it.
+pub fn reminder(email: &str) -> Value {
+    json!({"email": email, "due": {"in": "next_month"}, "frequency": "monthly", "amount_minor": 500, "currency": "USD",
+        "campaign": "default", "locale": "en", "component": "article-footer", "consent": {"text_version": "reminder-1"}})
+}
+
+impl TestApp {
+    /// Posts as a reader who has never been here.
+    pub async fn post(&self, path: &str, body: &Value) -> (u16, String) {
+        let request = self.http.post(format!("{}{path}", self.url)).json(body).header("x-forwarded-for", reader());
+        let response = request.send().await.expect("an answer");
+        (response.status().as_u16(), response.text().await.expect("a body"))
+    }
+
+    /// Follows a link by a button, or by a mail program's one click.
+    pub async fn press(&self, path: &str, form: &'static str) -> (u16, String) {
+        let request = self.http.post(format!("{}{path}", self.url)).body(form);
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        let response = request.send().await.expect("an answer");
+        (response.status().as_u16(), response.text().await.expect("a body"))
+    }
+
+    /// Works off what was asked and what is due, with workers of our own beside the app's.
+    pub async fn work_later(&self, zone: &str) {
+        let desk = desk(self.store(), &self.clock, zone);
+        let (requests, reminders) = (RequestWorker::new(desk.clone()), ReminderWorker { desk });
+        let idle = async || {
+            while requests.run_once().await.expect("requests") > 0 {}
+            while reminders.run_once().await.expect("reminders") > 0 {}
+            // What the app's own worker holds is done soon.
+            self.store().count_requests().await.expect("counted").0 == 0
+        };
+        super::wait::until("what was asked to be worked off", async || idle().await.then_some(())).await;
+        reminders.tidy().await.expect("tidied");
+    }
+
+    /// Takes every mail out of the outbox, as whoever sends them would, and notes each as sent.
+    pub async fn mails(&self) -> Vec<Mail> {
+        let (store, now) = (self.store(), self.clock.now());
+        let leased = store.lease_emails("the tests", now, now + 60, 10_000).await.expect("leased");
+        let mut mails = Vec::new();
+        for email in &leased {
+            mails.push(open(email));
+            let sent = mainstay::domain::email::EmailState::Sent;
+            assert!(store.settle_email(&email.id, "the tests", sent, None, now).await.expect("settled"));
+        }
+        mails.sort_by(|one, two| (&one.to, &one.cause).cmp(&(&two.to, &two.cause)));
+        mails
+    }
+
+    /// Asks for a reminder and confirms it; the mail that asked for confirmation.
+    pub async fn remind(&self, body: &Value) -> Mail {
+        let (status, answer) = self.post("/v1/reminders", body).await;
+        assert_eq!(status, 202, "{answer}");
+        self.work_later("UTC").await;
+        let mails = self.mails().await;
+        let [mail] = mails.as_slice() else { panic!("one mail: {mails:?}") };
+        let (status, page) = self.press(&format!("{}/confirm", mail.path("confirm_url")), "").await;
+        assert_eq!(status, 200, "{page}");
+        mail.clone()
+    }
+
+    /// The reminders as lines: state, reason, day, whether anything identifies anybody.
+    pub async fn reminders(&self) -> Vec<String> {
+        self.database
+            .rows(
+                "SELECT state || ' ' || COALESCE(reason, '-') || ' ' || CAST(due_on AS TEXT) || ' ' || \
+                 CASE WHEN contact_sealed IS NULL THEN 'nobody' ELSE 'somebody' END AS line FROM reminders",
+            )
+            .await
+    }
+}
+
+fn open(email: &LeasedEmail) -> Mail {
+    let place = |column| Place { table: "outbox_emails", column, id: &email.id };
+    let opener = opener();
+    let text = |column, sealed: &[u8]| {
+        String::from_utf8(opener.open(place(column), sealed).expect("it opens").to_vec()).expect("text")
+    };
+    Mail {
+        kind: email.kind.clone(),
+        cause: email.cause.clone(),
+        to: text("recipient_sealed", &email.recipient_sealed),
+        facts: serde_json::from_str(&text("facts_sealed", &email.facts_sealed)).expect("JSON"),
+    }
+}
