@@ -5,6 +5,7 @@
 
 pub mod checkouts;
 pub mod events;
+pub mod newsletter;
 pub mod reminders;
 pub mod requests;
 pub mod retention;
@@ -17,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use checkouts::CheckoutWorker;
 pub use events::EventWorker;
+pub use newsletter::NewsletterWorker;
 pub use reminders::ReminderWorker;
 pub use requests::RequestWorker;
 pub use retention::Retention;
@@ -43,6 +45,7 @@ pub async fn run(events: EventWorker, desk: Desk, arrived: Arc<Notify>, stop: Ca
         run_events(events, arrived, stop.clone()),
         run_checkouts(checkouts, stop.clone()),
         run_requests(RequestWorker::new(desk.clone()), stop.clone()),
+        run_newsletter(NewsletterWorker { desk: desk.clone() }, stop.clone()),
         run_reminders(ReminderWorker { desk }, stop)
     );
 }
@@ -63,6 +66,20 @@ async fn run_requests(worker: RequestWorker, stop: CancellationToken) {
             Ok(_) => {}
             Err(error) => {
                 tracing::error!(reason = error.code(), "what readers asked for could not be worked on");
+                rest(REST_AFTER_FAILURE, &stop).await;
+            }
+        }
+    }
+}
+
+/// Welcomes whoever confirmed, until `stop`; a batch that has begun is finished.
+async fn run_newsletter(worker: NewsletterWorker, stop: CancellationToken) {
+    while !stop.is_cancelled() {
+        match worker.run_once().await {
+            Ok(0) => rest(REST, &stop).await,
+            Ok(_) => {}
+            Err(error) => {
+                tracing::error!(reason = error.code(), "readers of the newsletter could not be welcomed");
                 rest(REST_AFTER_FAILURE, &stop).await;
             }
         }
