@@ -59,8 +59,10 @@ CREATE TABLE newsletter_signups (
     consent_at BIGINT NOT NULL,       -- when
     created_at BIGINT NOT NULL,       -- when it was asked for
     confirmed_at BIGINT,              -- when its confirmation was followed
+    welcomed_at BIGINT,               -- when its welcome was put into the outbox
     done_at BIGINT                    -- when nothing more was to be done
 );
+CREATE INDEX newsletter_signups_unwelcomed ON newsletter_signups (confirmed_at, id) WHERE state = 'confirmed' AND welcomed_at IS NULL;
 CREATE INDEX newsletter_signups_asked ON newsletter_signups (created_at) WHERE state = 'asked';
 CREATE INDEX newsletter_signups_by_address ON newsletter_signups (email_index) WHERE email_index IS NOT NULL;
 

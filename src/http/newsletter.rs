@@ -64,7 +64,7 @@ pub fn routes(state: Giving) -> Router {
     Router::new()
         .route("/n/{token}", get(show))
         .route("/n/{token}/confirm", post(confirm))
-        .route("/n/{token}/never", post(never))
+        .route("/n/{token}/never", get(show).post(never))
         .route("/n/{token}/unsubscribe", get(show).post(unsubscribe))
         .with_state(state)
 }

@@ -111,7 +111,7 @@ pub fn routes(state: Giving) -> Router {
         .route("/r/{token}/confirm", post(confirm))
         .route("/r/{token}/cancel", post(cancel))
         .route("/r/{token}/reschedule", post(reschedule))
-        .route("/r/{token}/never", post(never))
+        .route("/r/{token}/never", get(show).post(never))
         // By hand from the mail, or by a mail program's one click (RFC 8058): the body says nothing we need.
         .route("/r/{token}/unsubscribe", get(show).post(unsubscribe))
         .with_state(state)

@@ -56,6 +56,13 @@ impl Tx {
         .map(|_| ())
     }
 
+    /// Notes that a signup is welcomed; false when it was, or is no longer wanted.
+    pub async fn welcome_signup(&mut self, id: &str, now: i64) -> Result<bool, StoreError> {
+        let welcomed = "UPDATE newsletter_signups SET welcomed_at = $1 \
+                        WHERE id = $2 AND welcomed_at IS NULL AND state = 'confirmed'";
+        Ok(self.query(welcomed).bind(now).bind(id).run().await? == 1)
+    }
+
     /// Whether this address needs no confirmation: it was sent one since then, or is signed up already.
     pub async fn signup_known(&mut self, email_index: &str, since: i64) -> Result<bool, StoreError> {
         let known = "SELECT id FROM newsletter_signups WHERE email_index = $1 AND (created_at > $2 OR state = 'confirmed') \
@@ -72,11 +79,45 @@ impl Store {
         self.db.read(shown).bind(token_hash).maybe().await
     }
 
-    /// Confirms a signup.
+    /// Confirms a signup, and ends the one of the same person that it replaces.
     pub async fn confirm_signup(&self, token_hash: &str, now: i64) -> Result<(), StoreError> {
+        let mut tx = self.db.begin().await?;
         let confirm = "UPDATE newsletter_signups SET state = 'confirmed', confirmed_at = $1 \
-                       WHERE token_hash = $2 AND state = 'asked'";
-        self.db.write(confirm).bind(now).bind(token_hash).run().await.map(|_| ())
+                       WHERE token_hash = $2 AND state = 'asked' RETURNING id, email_index, list";
+        let confirmed: Option<(String, Option<String>, String)> =
+            tx.query(confirm).bind(now).bind(token_hash).maybe().await?;
+        if let Some((id, Some(email_index), list)) = confirmed {
+            tx.query(
+                "UPDATE newsletter_signups SET state = 'done', reason = 'replaced', done_at = $1, contact_sealed = NULL \
+                 WHERE email_index = $2 AND list = $3 AND id <> $4 AND state IN ('asked', 'confirmed')",
+            )
+            .bind(now)
+            .bind(email_index)
+            .bind(list)
+            .bind(id)
+            .run()
+            .await?;
+        }
+        tx.commit().await
+    }
+
+    /// Confirmed signups that were not welcomed, the oldest first.
+    pub async fn unwelcomed_signups(&self, most: i64) -> Result<Vec<ConfirmedSignup>, StoreError> {
+        self.db
+            .read(
+                "SELECT id, contact_sealed, list, language, consent_version, consent_at, confirmed_at \
+                 FROM newsletter_signups WHERE state = 'confirmed' AND welcomed_at IS NULL \
+                 ORDER BY confirmed_at, id LIMIT $1",
+            )
+            .bind(most)
+            .all()
+            .await
+    }
+
+    /// Notes a signup that cannot be welcomed as if it had been.
+    pub async fn leave_unwelcomed(&self, id: &str, now: i64) -> Result<(), StoreError> {
+        let left = "UPDATE newsletter_signups SET welcomed_at = $1 WHERE id = $2 AND welcomed_at IS NULL";
+        self.db.write(left).bind(now).bind(id).run().await.map(|_| ())
     }
 
     /// Ends a signup by its link.

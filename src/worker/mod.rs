@@ -5,6 +5,7 @@
 
 pub mod checkouts;
 pub mod events;
+pub mod newsletter;
 pub mod outbox;
 pub mod receipts;
 pub mod reminders;
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use checkouts::CheckoutWorker;
 pub use events::EventWorker;
+pub use newsletter::NewsletterWorker;
 pub use outbox::OutboxWorker;
 pub use receipts::ReceiptWorker;
 pub use reminders::ReminderWorker;
@@ -55,6 +57,7 @@ pub async fn run(
 ) {
     let checkouts = events.checkouts();
     let requests = RequestWorker::new(desk.clone());
+    let newsletter = NewsletterWorker { desk: desk.clone() };
     let reminders = Reminders { worker: ReminderWorker { desk }, tidy_at: i64::MIN };
     let outbox = OutboxWorker { stop: stop.clone(), ..outbox };
     // Where no mail is sent, addresses would be put down for nothing.
@@ -68,6 +71,7 @@ pub async fn run(
         run_events(events, arrived, stop.clone()),
         run_checkouts(checkouts, stop.clone()),
         rounds(requests, stop.clone()),
+        rounds(newsletter, stop.clone()),
         rounds(reminders, stop.clone()),
         receipts,
         rounds(outbox, stop.clone())
@@ -102,6 +106,14 @@ async fn rounds<J: Job>(mut job: J, stop: CancellationToken) {
             () = stop.cancelled() => {}
             () = tokio::time::sleep(rest) => {}
         }
+    }
+}
+
+impl Job for NewsletterWorker {
+    const NAME: &'static str = "newsletter";
+
+    async fn round(&mut self) -> Result<usize, String> {
+        self.run_once().await.map_err(|error| error.code())
     }
 }
 

@@ -16,6 +16,7 @@ use crate::config::Receipts;
 use crate::domain::campaign::Campaign;
 use crate::domain::email::{EmailKind, MAIL_INDEX};
 use crate::domain::language::Language;
+use crate::domain::mailbox::Address;
 use crate::domain::pledge::Frequency;
 use crate::id::{EmailId, Random};
 use crate::store::{BATCH, NewEmail, Store, StoreError, Unreceipted};
@@ -85,7 +86,8 @@ impl ReceiptWorker {
     fn email(&self, payment: &Unreceipted, campaign: &Campaign, now: i64) -> Result<NewEmail, VaultError> {
         let place = Place { table: "donors", column: "email_sealed", id: &payment.donor_id };
         let address = self.opener.open(place, &payment.email_sealed)?;
-        let address = std::str::from_utf8(&address).map_err(|_| VaultError::Damaged)?;
+        let address =
+            std::str::from_utf8(&address).ok().and_then(Address::parse).ok_or(VaultError::Damaged)?.to_string();
         let said = payment.locale.as_deref().and_then(Language::parse);
         let language = said.unwrap_or(campaign.default_language);
         let id = EmailId::new(&self.random).to_string();
@@ -96,7 +98,7 @@ impl ReceiptWorker {
             cause: format!("receipt:{}", payment.stripe_key),
             kind: if payment.first { EmailKind::ThankYou } else { EmailKind::Receipt },
             language,
-            recipient_index: self.index.of(MAIL_INDEX, address),
+            recipient_index: self.index.of(MAIL_INDEX, &address),
             recipient_sealed: seal("recipient_sealed", address.as_bytes())?,
             facts_sealed: seal("facts_sealed", facts.as_bytes())?,
             created_at: now,

@@ -91,7 +91,7 @@ impl RequestWorker {
             facts: json!({
                 "campaign_name": campaign.heading(language),
                 "confirm_url": self.link("r", &token, language),
-                "never_url": format!("{}#never", self.link("r", &token, language)),
+                "never_url": self.link("r", &format!("{token}/never"), language),
                 "due_on": schedule.due_on().to_string(),
                 "mails": 1 + schedule.reminders(),
                 "asked_on": desk.day(request.created_at).to_string(),
@@ -166,7 +166,7 @@ impl RequestWorker {
             facts: json!({
                 "campaign_name": campaign.heading(language),
                 "confirm_url": self.link("n", &token, language),
-                "never_url": format!("{}#never", self.link("n", &token, language)),
+                "never_url": self.link("n", &format!("{token}/never"), language),
                 "asked_on": desk.day(request.created_at).to_string(),
                 "list": asked.list,
             }),
@@ -208,7 +208,7 @@ impl RequestWorker {
         Ok(suppressed.into_iter().next().map(|(_, reason)| reason))
     }
 
-    fn link(&self, kind: &str, token: &str, language: Language) -> String {
-        format!("{}/{kind}/{token}?lang={}", self.desk.public_url, language.as_str())
+    fn link(&self, kind: &str, path: &str, language: Language) -> String {
+        format!("{}/{kind}/{path}?lang={}", self.desk.public_url, language.as_str())
     }
 }

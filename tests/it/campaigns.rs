@@ -95,11 +95,9 @@ async fn a_campaign_is_answered_in_the_language_asked_for_wished_or_its_own() {
             let body: serde_json::Value = serde_json::from_str(&get(path, wished).await).expect("JSON");
             assert_eq!(body["name"], name, "{path} {wished}");
             assert_eq!(body["currencies"][0]["fee"], json!({"percent_hundredths": 290, "fixed_minor": 30}));
-            assert_eq!(
-                (&body["reminder"], &body["newsletter"]),
-                (&json!(null), &json!(null)),
-                "not taken, not offered"
-            );
+            let reminder = json!({"today": "2026-11-23", "mails": 2, "text_version": "reminder-1"});
+            assert_eq!(body["reminder"], reminder);
+            assert_eq!(body["newsletter"], json!({"list": "newsletter", "text_version": "newsletter-1"}));
         }
         let page = get("/give?campaign=winter", "ru").await;
         assert!(page.contains("<html lang=\"ru\">") && page.contains("Помогите нам пережить зиму"), "{page}");

@@ -85,6 +85,7 @@ async fn a_second_worker_on_one_sqlite_file_is_refused_and_sigterm_ends_with_0()
     let keys = [
         ("MAINSTAY_DATABASE_URL", database.url.as_str()),
         ("MAINSTAY_LISTEN", "127.0.0.1:0"),
+        ("MAINSTAY_PUBLIC_URL", "https://give.example.org"),
         ("MAINSTAY_STRIPE_SECRET_KEY", "sk_test_of_the_tests"),
         ("MAINSTAY_VAULT_PUBLIC_KEY", KEYS.public.as_str()),
         ("MAINSTAY_VAULT_PRIVATE_KEY", secrecy::ExposeSecret::expose_secret(&KEYS.private)),
@@ -113,6 +114,7 @@ async fn another_stripe_mode_or_time_zone_is_refused_with_the_reason() {
     let keys = [
         ("MAINSTAY_DATABASE_URL", database.url.as_str()),
         ("MAINSTAY_LISTEN", "127.0.0.1:0"),
+        ("MAINSTAY_PUBLIC_URL", "https://give.example.org"),
         ("MAINSTAY_VAULT_PUBLIC_KEY", KEYS.public.as_str()),
         ("MAINSTAY_VAULT_PRIVATE_KEY", secrecy::ExposeSecret::expose_secret(&KEYS.private)),
         ("MAINSTAY_VAULT_INDEX_KEY", secrecy::ExposeSecret::expose_secret(&KEYS.index)),

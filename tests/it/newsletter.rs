@@ -32,14 +32,46 @@ async fn a_reader_signs_up_confirms_and_stops_by_one_click() {
         assert_eq!(app.database.rows(ROWS).await, [format!("asked - newsletter-1 {at} somebody")]);
         app.press(&format!("{link}/confirm"), "").await;
         assert_eq!(app.database.rows(ROWS).await, [format!("confirmed - newsletter-1 {at} somebody")]);
+        app.work_later("UTC").await;
+        let welcomes = app.mails().await;
+        let [welcome] = welcomes.as_slice() else { panic!("one welcome: {welcomes:?}") };
+        assert_eq!(
+            (welcome.kind.as_str(), welcome.to.to_lowercase().as_str()),
+            ("newsletter_welcome", "reader@example.org")
+        );
+        assert_eq!(welcome.path("unsubscribe_url"), format!("{link}/unsubscribe"));
+        assert_eq!((&welcome.facts["asked_on"], &welcome.facts["preview_url"]), (&json!("2026-11-23"), &Value::Null));
         // Who is signed up is answered as ever and written to no more.
         app.clock.advance(3 * DAY);
         assert_eq!(app.post("/v1/newsletter", &signup("reader@example.org")).await, (202, "{}".to_owned()));
         app.work_later("UTC").await;
-        assert!(app.mails().await.iter().all(|mail| mail.kind == "newsletter_welcome"));
+        assert!(app.mails().await.is_empty());
         let (status, page) = app.press(&format!("{link}/unsubscribe?lang=ru"), "List-Unsubscribe=One-Click").await;
         assert!(status == 200 && page.contains("Вы не получаете рассылку"), "{page}");
         assert_eq!(app.database.rows(ROWS).await, [format!("done unsubscribed newsletter-1 {at} nobody")]);
+        app.finish().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_confirms_twice_is_on_the_list_once() {
+    for kind in BOTH {
+        let app = TestApp::start(kind).await;
+        let mut links = Vec::new();
+        for _ in 0..2 {
+            app.post("/v1/newsletter", &signup("reader@example.org")).await;
+            app.work_later("UTC").await;
+            links.push(app.mails().await[0].path("confirm_url"));
+            app.clock.advance(2 * DAY);
+        }
+        for link in &links {
+            app.press(&format!("{link}/confirm"), "").await;
+        }
+        let states =
+            app.database.rows("SELECT state || ' ' || COALESCE(reason, '-') AS line FROM newsletter_signups").await;
+        assert_eq!(states, ["confirmed -", "done replaced"], "{kind:?}");
+        app.work_later("UTC").await;
+        app.mails().await;
         app.finish().await;
     }
 }

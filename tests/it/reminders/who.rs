@@ -45,6 +45,23 @@ async fn a_gift_ends_the_reminder_in_the_transaction_that_records_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gift_takes_back_a_reminder_that_nobody_has_begun_to_send() {
+    for kind in BOTH {
+        let app = TestApp::start(kind).await;
+        app.remind(&reminder(READER)).await;
+        app.clock.advance(31 * DAY);
+        app.work_later("UTC").await;
+        give(&app, "once", Card::Works, READER).await;
+        let waiting = "SELECT kind || ' ' || state || ' ' || CASE WHEN recipient_sealed IS NULL THEN 'nobody' ELSE \
+                       'somebody' END AS line FROM outbox_emails";
+        let rows = app.database.rows(waiting).await;
+        assert_eq!(rows, ["reminder suppressed nobody", "reminder_confirmation sent nobody"], "{kind:?}");
+        assert_eq!(app.reminders().await, ["done sent 20261223 nobody"]);
+        app.finish().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_gave_before_asking_is_reminded_and_whoever_still_gives_is_not() {
     for kind in BOTH {
         for (frequency, sent, ended) in [("once", 1, "done sent"), ("annual", 0, "done active")] {

@@ -3,7 +3,7 @@
 use mainstay::service::later::Desk;
 use mainstay::store::{LeasedEmail, Store};
 use mainstay::vault::{IndexKey, Opener, Place, Sealer};
-use mainstay::worker::{ReminderWorker, RequestWorker};
+use mainstay::worker::{NewsletterWorker, ReminderWorker, RequestWorker};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -78,10 +78,12 @@ impl TestApp {
     /// Works off what was asked and what is due, with workers of our own beside the app's.
     pub async fn work_later(&self, zone: &str) {
         let desk = desk(self.store(), &self.clock, zone);
-        let (requests, reminders) = (RequestWorker::new(desk.clone()), ReminderWorker { desk });
+        let (requests, newsletter) = (RequestWorker::new(desk.clone()), NewsletterWorker { desk: desk.clone() });
+        let reminders = ReminderWorker { desk };
         let idle = async || {
             while requests.run_once().await.expect("requests") > 0 {}
             while reminders.run_once().await.expect("reminders") > 0 {}
+            while newsletter.run_once().await.expect("the newsletter") > 0 {}
             // What the app's own worker holds is done soon.
             self.store().count_requests().await.expect("counted").0 == 0
         };
