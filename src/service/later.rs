@@ -144,11 +144,9 @@ impl Desk {
         indexes
     }
 
-    /// The indexes a mail to this address may be suppressed under, the one that is used first.
-    pub fn mail_indexes(&self, address: &EmailAddress) -> Vec<String> {
-        let mut indexes = vec![self.index.of(MAIL_INDEX, address.as_str()), self.index_of(MAIL_INDEX, address)];
-        indexes.dedup();
-        indexes
+    /// The index a mail to this address may be suppressed under.
+    pub fn mail_index(&self, address: &EmailAddress) -> String {
+        self.index_of(MAIL_INDEX, address)
     }
 
     /// Opens a request.
@@ -193,7 +191,7 @@ impl Desk {
         let facts = Zeroizing::new(draft.facts.to_string());
         let recipient_sealed = key.seal(place("recipient_sealed"), draft.recipient.as_str().as_bytes())?;
         let facts_sealed = key.seal(place("facts_sealed"), facts.as_bytes())?;
-        let recipient_index = self.index.of(MAIL_INDEX, draft.recipient.as_str());
+        let recipient_index = self.mail_index(draft.recipient);
         Ok(NewEmail {
             cause: draft.cause.clone(),
             kind: draft.kind,

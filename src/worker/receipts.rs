@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::clock::{Clock, DAY, MINUTE};
 use crate::config::Receipts;
 use crate::domain::campaign::Campaign;
-use crate::domain::email::{EmailKind, MAIL_INDEX};
+use crate::domain::email::{EmailKind, MAIL_INDEX, TRY_FOR};
 use crate::domain::language::Language;
 use crate::domain::mailbox::Address;
 use crate::domain::pledge::Frequency;
@@ -26,8 +26,6 @@ use crate::vault::{IndexKey, Opener, Place, Sealer, VaultError};
 const SETTLES: i64 = MINUTE;
 /// Nobody is thanked for a payment older than this, in seconds: after an outage of a week it would only puzzle.
 const NEWS: i64 = 7 * DAY;
-/// How long a mail may be tried, in seconds.
-const TRIED_FOR: i64 = 2 * DAY;
 
 /// Puts thanks and receipts into the outbox.
 #[derive(Clone, Debug)]
@@ -103,7 +101,7 @@ impl ReceiptWorker {
             facts_sealed: seal("facts_sealed", facts.as_bytes())?,
             created_at: now,
             due_at: now,
-            expires_at: now + TRIED_FOR,
+            expires_at: now + TRY_FOR,
             id,
         })
     }

@@ -47,7 +47,7 @@ struct Candidate {
     /// Its own, of donors, of mail.
     own_index: String,
     donor_indexes: Vec<String>,
-    mail_indexes: Vec<String>,
+    mail_index: String,
 }
 
 /// What is known about all candidates of a batch.
@@ -160,7 +160,7 @@ impl ReminderWorker {
             language: Language::parse(&due.language).ok_or_else(unreadable)?,
             own_index: self.desk.index_of(REMINDER_INDEX, &address),
             donor_indexes: self.desk.donor_indexes(&address),
-            mail_indexes: self.desk.mail_indexes(&address),
+            mail_index: self.desk.mail_index(&address),
             due,
             address,
             token,
@@ -211,7 +211,7 @@ impl ReminderWorker {
             late_days: days_between(due_on, self.desk.day(now)),
             stale_days: self.desk.stale_days,
             never: facts.never.contains(&candidate.own_index),
-            suppressed: candidate.mail_indexes.iter().find_map(|index| facts.suppressed.get(index)).cloned(),
+            suppressed: facts.suppressed.get(&candidate.mail_index).cloned(),
             gifts: gifts.flatten().cloned().collect(),
         }
     }
@@ -295,7 +295,7 @@ fn give_url(home: &str, due: &DueReminder) -> String {
 async fn facts(tx: &mut Tx, candidates: &[Candidate]) -> Result<Facts, LaterError> {
     let all = |of: fn(&Candidate) -> Vec<String>| candidates.iter().flat_map(of).collect::<Vec<_>>();
     let never = tx.never_again(&all(|candidate| vec![candidate.own_index.clone()])).await?;
-    let suppressed = tx.suppressions(&all(|candidate| candidate.mail_indexes.clone())).await?;
+    let suppressed = tx.suppressions(&all(|candidate| vec![candidate.mail_index.clone()])).await?;
     let mut gifts: HashMap<String, Vec<Gift>> = HashMap::new();
     let mut pledges = tx.pledges_of(&all(|candidate| candidate.donor_indexes.clone())).await?;
     pledges.extend(tx.pledges_used(&all(|candidate| candidate.due.used_pledge_id.iter().cloned().collect())).await?);

@@ -204,7 +204,7 @@ impl RequestWorker {
         if !tx.never_again(&[own_index.to_owned()]).await?.is_empty() {
             return Ok(Some("never".to_owned()));
         }
-        let suppressed = tx.suppressions(&self.desk.mail_indexes(address)).await?;
+        let suppressed = tx.suppressions(&[self.desk.mail_index(address)]).await?;
         Ok(suppressed.into_iter().next().map(|(_, reason)| reason))
     }
 
