@@ -135,7 +135,9 @@ async fn every_page_of_ours_is_without_barriers_in_both_languages_light_and_dark
     assert_accessible(&browser, "a mistake in the plain form").await;
     for preference in [Preference::Light, Preference::Dark] {
         browser.prefer(&[preference]).await;
-        for path in ["/give?", "/give?campaign=nothing&", "/give/thanks?", "/give/cancelled?", "/give/pledges/plg_0?"] {
+        for path in
+            ["/give?", "/give?campaign=nothing&", "/give/thanks?", "/give/cancelled?", "/give/pledges/plg_0?", "/r/0?"]
+        {
             for language in ["en", "ru"] {
                 browser.goto(&format!("{home}{path}lang={language}")).await;
                 assert_accessible(&browser, &format!("{path} {language} {preference:?}")).await;

@@ -112,3 +112,30 @@ async fn what_is_never_confirmed_is_forgotten_after_a_week() {
         app.finish().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_pages_are_without_barriers_in_both_languages_and_their_button_confirms() {
+    use crate::support::axe::assert_accessible;
+    use crate::support::browser::Browser;
+
+    let app = TestApp::start(BOTH[0]).await;
+    app.post("/v1/reminders", &reminder("reader@example.org")).await;
+    app.work_later("UTC").await;
+    let link = app.mails().await[0].path("confirm_url");
+    let browser = Browser::options().with_window(320, 640).open().await;
+    for (language, said) in [("ru", "Напомнить вам?"), ("en", "Shall we remind you?")] {
+        browser.goto(&format!("{}{link}?lang={language}", app.url)).await;
+        assert_eq!(browser.element("h1").await.text().await.expect("its text"), said);
+        assert_accessible(&browser, said).await;
+    }
+    browser.click("form button").await;
+    let confirmed = async || {
+        let title = browser.element("h1").await.text().await.ok()?;
+        (title == "We will remind you").then_some(())
+    };
+    crate::support::wait::until("the page to say so", confirmed).await;
+    assert_accessible(&browser, "the reminder is confirmed").await;
+    assert_eq!(app.reminders().await, ["confirmed - 20261223 somebody"]);
+    browser.close().await;
+    app.finish().await;
+}

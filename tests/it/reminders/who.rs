@@ -158,3 +158,44 @@ async fn a_pledge_made_from_the_link_is_noted_at_its_reminder_and_nowhere_else()
         app.finish().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_a_payment_is_on_its_way_nobody_is_reminded_and_afterwards_only_if_it_failed() {
+    for kind in BOTH {
+        for (card, sent, ended) in [
+            (Card::BankDebitFails, 1, "done sent 20261223 nobody"),
+            (Card::BankDebitSettles, 0, "done gave 20261223 nobody"),
+        ] {
+            let app = TestApp::start(kind).await;
+            app.remind(&reminder(READER)).await;
+            app.clock.advance(29 * DAY + 3_600);
+            give(&app, "once", card, READER).await;
+            app.clock.advance(DAY);
+            app.work_later("UTC").await;
+            assert!(app.mails().await.is_empty(), "it is on its way: {card:?} on {kind:?}");
+            assert_eq!(app.reminders().await, ["confirmed - 20261223 somebody"]);
+            for _ in 0..7 {
+                app.advance_days(1).await;
+                app.work_later("UTC").await;
+            }
+            assert_eq!(app.mails().await.len(), sent, "{card:?} on {kind:?}");
+            assert_eq!(app.reminders().await, [ended], "{card:?} on {kind:?}");
+            app.finish().await;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_had_cancelled_before_asking_is_reminded() {
+    for kind in BOTH {
+        let app = TestApp::start(kind).await;
+        give(&app, "monthly", Card::Works, READER).await;
+        let subscriptions = app.database.rows("SELECT stripe_subscription_id AS line FROM pledges").await;
+        app.sandbox.cancel_subscription(&subscriptions[0], false);
+        app.settle().await;
+        app.clock.advance(60);
+        app.remind(&reminder(READER)).await;
+        let (mails, rows) = outcome(app).await;
+        assert_eq!((mails, rows), (1, vec!["done sent 20261223 nobody".to_owned()]), "{kind:?}");
+    }
+}
