@@ -75,12 +75,12 @@ pub(super) async fn show(Shared(sandbox): Shared<Sandbox>, Path(name): Path<Stri
     let text = mail.body_text(0).unwrap_or_default();
     let unsubscribe = mail.header_raw("List-Unsubscribe").map(|value| linked(value.trim())).unwrap_or_default();
     let unsubscribe = if unsubscribe.is_empty() { String::new() } else { format!("<p>Unsubscribe: {unsubscribe}</p>") };
-    let main = format!(
+    let body = format!(
         "<p>To {}</p>{unsubscribe}<pre style=\"white-space:pre-wrap;font:inherit\">{}</pre><p><a href=\"/inbox\">Inbox</a></p>",
         escape(&to),
         linked(&text)
     );
-    page(&subject, &main).into_response()
+    page(&subject, &body).into_response()
 }
 
 /// Escaped text in which addresses of the web are links.
@@ -93,7 +93,7 @@ fn linked(text: &str) -> String {
         let end = address[..end].trim_end_matches(['.', ',', ')', ';']).len();
         let safe = escape(&address[..end]);
         html.push_str(&escape(before));
-        html.push_str(&format!("<a href=\"{safe}\">{safe}</a>"));
+        html.extend(["<a href=\"", &safe, "\">", &safe, "</a>"]);
         rest = &address[end..];
     }
     html.push_str(&escape(rest));
