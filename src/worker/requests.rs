@@ -93,7 +93,7 @@ impl RequestWorker {
                 "confirm_url": self.link("r", &token, language),
                 "never_url": self.link("r", &format!("{token}/never"), language),
                 "due_on": schedule.due_on().to_string(),
-                "mails": 1 + schedule.reminders(),
+                "mails": schedule.reminders(),
                 "asked_on": desk.day(request.created_at).to_string(),
             }),
             patience: PATIENCE,

@@ -16,6 +16,8 @@ struct Demo {
     child: Child,
     article: String,
     page: String,
+    inbox: String,
+    database: String,
     _folder: tempfile::TempDir,
 }
 
@@ -33,8 +35,10 @@ impl Demo {
             let line = line.unwrap_or_else(|| panic!("it says where the {name} is"));
             line.split_whitespace().next().expect("an address").to_owned()
         };
-        let (article, page) = (said("article"), said("giving page"));
-        Self { child, article, page, _folder: folder }
+        let (article, page, inbox) = (said("article"), said("giving page"), said("inbox"));
+        let report = lines.find(|line| line.starts_with("report")).expect("it says how to get the report");
+        let database = report.split_whitespace().next_back().expect("a database").to_owned();
+        Self { child, article, page, inbox, database, _folder: folder }
     }
 }
 
@@ -116,6 +120,70 @@ async fn without_a_script_on_a_small_telephone_a_declined_card_can_be_followed_b
     // Without a script the page is reloaded by its own refresh until it was reconciled.
     heading(&browser, "мы получили ваш перевод").await;
     browser.close().await;
+}
+
+/// The text of the newest mail whose subject begins so, without its markup.
+async fn mail(http: &reqwest::Client, demo: &Demo, subject: &str) -> String {
+    let get = async |url: String| http.get(url).send().await.ok()?.text().await.ok();
+    let look = async || {
+        let list = get(demo.inbox.clone()).await?;
+        let (before, _) = list.split_once(&format!("\">{subject}"))?;
+        let (_, path) = before.rsplit_once("href=\"")?;
+        get(demo.inbox.replace("/inbox", path)).await
+    };
+    until(&format!("a mail {subject}"), look).await.replace("&amp;", "&")
+}
+
+/// The first address in `text` that begins so.
+fn link<'t>(text: &'t str, start: &str) -> &'t str {
+    let at = text.find(start).unwrap_or_else(|| panic!("{start} in {text}"));
+    text[at..].split(['"', '<', ' ', '\n']).next().expect("an address")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_person_asks_to_be_reminded_is_reminded_gives_and_the_report_knows() {
+    let demo = Demo::start();
+    let http =
+        reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
+    let home = demo.page.trim_end_matches("/give").to_owned();
+    let sandbox = demo.inbox.trim_end_matches("inbox").to_owned();
+    let asked = serde_json::json!({"email": "ann@example.org", "due": {"in": "next_month"}, "frequency": "monthly",
+        "amount_minor": 500, "currency": "USD", "consent": {"text_version": "reminder-1"}});
+    let answer = http.post(format!("{home}/v1/reminders")).json(&asked).send().await.expect("an answer");
+    assert_eq!(answer.status(), 202);
+    let confirmation = mail(&http, &demo, "Please confirm your reminder").await;
+    let token = link(&confirmation, &format!("{home}/r/"))[..home.len() + 3 + 32].to_owned();
+    assert_eq!(http.post(format!("{token}/confirm")).send().await.expect("an answer").status(), 200);
+    http.post(format!("{sandbox}clock")).form(&[("by", "month")]).send().await.expect("the clock moves");
+    let reminder = mail(&http, &demo, "You asked us to remind you").await;
+    let give = url::Url::parse(link(&reminder, &format!("{home}/give?"))).expect("an address");
+    let said: std::collections::HashMap<String, String> = give.query_pairs().into_owned().collect();
+    assert_eq!((said["d_freq"].as_str(), said["d_amount"].as_str()), ("monthly", "5.00"));
+    let gift =
+        serde_json::json!({"frequency": "monthly", "amount_minor": 500, "currency": "USD", "source": said["d_ref"]});
+    let made: serde_json::Value = http
+        .post(format!("{home}/v1/pledges"))
+        .json(&gift)
+        .send()
+        .await
+        .expect("an answer")
+        .json()
+        .await
+        .expect("JSON");
+    let person = [("card", "works"), ("email", "ann@example.org"), ("name", "Ann")];
+    let checkout = made["checkout_url"].as_str().expect("a checkout page");
+    http.post(checkout).form(&person).send().await.expect("paid");
+    let attributed = async || {
+        let output =
+            mainstay(&["report", "reminders", "--format", "json", "--database-url", &demo.database]).output().ok()?;
+        let rows: serde_json::Value = serde_json::from_slice(&output.stdout).ok()?;
+        let text = rows.to_string();
+        (text.contains("\"used\":1") && text.contains("500")).then_some(())
+    };
+    until("the report to know of the gift", attributed).await;
+    // A minute after the payment.
+    http.post(format!("{sandbox}clock")).form(&[("by", "day")]).send().await.expect("the clock moves");
+    assert!(mail(&http, &demo, "Thank you").await.contains("$5 monthly"));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
