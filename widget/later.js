@@ -44,7 +44,7 @@ Object.assign(DonateBox.prototype, {
         this.tell("reminder-set", { due_on: answer.due_on });
       });
     } },
-      this.title(this.t("reminder-when")),
+      this.title(this.t("reminder-ask")),
       el("fieldset", { class: "row" }, el("legend", {}, this.t("reminder-when")), picks.map(([value, id]) => el("label", { class: "pick" }, el("input", { type: "radio", name: "in", value, checked: value === "next_month" }), el("span", {}, this.t(id))))),
       dateField, dayField,
       el("p", { class: "field" }, el("label", { for: "email" }, this.t("email")), email),

@@ -41,6 +41,8 @@ const FLAGS: [&str; 11] = [
 /// dies itself, so the group is what is ended; and only when the last of it is gone does nobody write to the folder.
 const SCRIPT: &str = r#"
 export HOME=$PWD
+# There before it is read, however late the driver's own shell comes to open it.
+: >driver.log
 setsid "$1" --port=0 >driver.log 2>&1 &
 group=$!
 any_left() { kill -0 "-$group" 2>/dev/null; }
