@@ -148,12 +148,20 @@ const MONTHS_RU: [&str; 12] = [
 
 /// A day as it is written in `language`: `15 January 2027`, `15 января 2027 г.`
 pub fn date(language: Language, date: jiff::civil::Date) -> String {
-    let month = usize::try_from(date.month() - 1).unwrap_or(0) % 12;
-    let (day, year) = (date.day(), date.year());
+    let (day, month, year) = (date.day(), month(language, date), date.year());
     match language {
-        Language::En => format!("{day} {} {year}", MONTHS_EN[month]),
-        Language::Ru => format!("{day}{NBSP}{} {year}{NBSP}г.", MONTHS_RU[month]),
+        Language::En => format!("{day} {month} {year}"),
+        Language::Ru => format!("{day}{NBSP}{month} {year}{NBSP}г."),
     }
+}
+
+/// The month of a day, as it stands in a date.
+pub fn month(language: Language, date: jiff::civil::Date) -> &'static str {
+    let months = match language {
+        Language::En => MONTHS_EN,
+        Language::Ru => MONTHS_RU,
+    };
+    months[usize::try_from(date.month() - 1).unwrap_or(0) % 12]
 }
 
 fn strip_zeros(text: &str) -> &str {

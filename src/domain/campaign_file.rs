@@ -10,6 +10,7 @@ use url::Url;
 use super::campaign::{Accent, Campaign, Fee, Look, Method, Offer, Texts, WHOLE, is_slug};
 use super::field::FieldError;
 use super::language::Language;
+use super::mailbox::breaks;
 use super::money::{Currency, Money};
 use super::pledge::Frequency;
 
@@ -115,7 +116,7 @@ impl Errors {
     /// A text people read: not empty, no control characters, at most `longest` characters.
     fn text(&mut self, text: Option<&String>, place: &str, longest: usize) -> Option<String> {
         let text = text?.trim();
-        let fits = !text.is_empty() && text.chars().count() <= longest && !text.chars().any(is_unprintable);
+        let fits = !text.is_empty() && text.chars().count() <= longest && !text.chars().any(breaks);
         let wanted = format!("expected 1 to {longest} printable characters");
         self.need(fits.then(|| text.to_owned()), place, "malformed", &wanted)
     }
@@ -135,12 +136,6 @@ impl Errors {
         let found = text?.parse::<Date>().ok().and_then(start).map(|start| start.timestamp().as_second());
         self.need(found, place, "malformed", "expected a day, such as \"2026-12-01\"")
     }
-}
-
-/// Control characters, and those that turn the direction of what follows.
-pub fn is_unprintable(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
 }
 
 impl CampaignFile {

@@ -70,37 +70,9 @@ pub fn field(body: &[u8], name: &str) -> Option<String> {
 
 /// A day as it is written in `language`.
 pub fn date(language: Language, day: Date) -> String {
-    const EN: [&str; 12] = [
-        "January",
-        "February",
-        "March",
-        "April",
-        "May",
-        "June",
-        "July",
-        "August",
-        "September",
-        "October",
-        "November",
-        "December",
-    ];
-    const RU: [&str; 12] = [
-        "января",
-        "февраля",
-        "марта",
-        "апреля",
-        "мая",
-        "июня",
-        "июля",
-        "августа",
-        "сентября",
-        "октября",
-        "ноября",
-        "декабря",
-    ];
-    let month = usize::try_from(day.month() - 1).unwrap_or(0);
+    let month = text::month(language, day);
     match language {
-        Language::En => format!("{} {}, {}", EN[month], day.day(), day.year()),
-        Language::Ru => format!("{} {} {} г.", day.day(), RU[month], day.year()),
+        Language::En => format!("{month} {}, {}", day.day(), day.year()),
+        Language::Ru => format!("{} {month} {} г.", day.day(), day.year()),
     }
 }

@@ -172,6 +172,7 @@ async fn walk(words: &Words, preferences: &[Preference], width: u32) {
     stand.click("[part=newsletter] button").await;
     stand.reaches("newsletter-asked").await;
     stand.shows("[part=message]", words.newsletter, "the newsletter was asked for").await;
+    assert_eq!(stand.heard().await.last().map(String::as_str), Some("newsletter"));
     stand.app.caught_up().await;
     assert_eq!(stand.app.database.rows("SELECT state AS line FROM newsletter_signups").await, ["asked"]);
 
@@ -216,7 +217,11 @@ async fn when_the_server_cannot_be_reached_the_papers_own_form_stays_and_it_can_
     stand.reaches("error").await;
     stand.shows("[part=error]", ENGLISH.failed, "no campaign").await;
     assert!(stand.browser.element("donate-box form button").await.is_displayed().await.expect("known"));
+    assert_eq!(stand.heard().await, ["error"]);
     stand.publish("", "");
     stand.read("").await;
+    // A link names another campaign, which goes before the page's.
+    stand.browser.goto(&format!("{}/article?d_campaign=there-is-none", stand.paper.url)).await;
+    stand.reaches("error").await;
     stand.finish().await;
 }
