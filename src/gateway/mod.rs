@@ -6,6 +6,7 @@
 
 pub mod checkout;
 pub mod decode;
+pub mod list;
 pub mod signature;
 mod transport;
 
