@@ -4,6 +4,7 @@
 //! nothing about gifts. Invariant: nothing is served before the database is migrated and known to be ours, and
 //! nothing is acknowledged after the store is closed.
 
+mod backfill;
 mod identity;
 mod lock;
 
@@ -19,6 +20,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::clock::Clock;
 use crate::config::{DatabaseUrl, Settings, WebSettings, WorkerSettings};
+use crate::gateway::list::Pace;
 use crate::gateway::{CallError, Gateway, GatewayConfig};
 use crate::http::{self, Ops, WebState};
 use crate::id::Random;
@@ -26,9 +28,11 @@ use crate::mail::{Post, PostError};
 use crate::service::ingest::Inbox;
 use crate::service::later::{Asking, Desk};
 use crate::service::reconcile::Reconciler;
+use crate::service::sweep::Sweeper;
 use crate::store::{Store, StoreError};
 use crate::vault::{IndexKey, Opener, Sealer, VaultError};
-use crate::worker::{self, EventWorker, OutboxWorker, ReceiptWorker};
+use crate::worker::{self, EventWorker, OutboxWorker, ReceiptWorker, SweepWorker};
+pub use backfill::Backfill;
 use lock::FileLock;
 
 /// How long requests in flight may take once the server is told to stop. The web's own grace is shorter.
@@ -55,6 +59,8 @@ pub enum AppError {
          --only web, or move to PostgreSQL."
     )]
     SecondWorker { database: String },
+    #[error("this needs the worker's keys: run it where the worker runs")]
+    NoWorkerKeys,
     #[error(transparent)]
     Identity(#[from] identity::IdentityError),
     #[error("cannot listen on {address}: {source}. Stop what listens there, or give another address by --listen.")]
@@ -93,16 +99,7 @@ impl App {
             (Some(_), Some(path)) => Some(lock_worker(&path, database)?),
             _ => None,
         };
-        let stripe = GatewayConfig {
-            api_url: settings.stripe_api_url.to_string(),
-            secret_key: settings.stripe_secret_key.secret().clone(),
-        };
-        let gateway = Gateway::new(&stripe, random.clone())?;
-        let sealer = Sealer::parse(&settings.vault_public_key, random.clone())?;
-        let store = open_migrated(database).await?;
-        identity::check(&store, &settings).await?;
-        let parts = Parts { settings, store, sealer, gateway, clock, random, arrived: Arc::new(Notify::new()) };
-        parts.start(listener, address, worker_lock)
+        Parts::make(settings, clock, random).await?.start(listener, address, worker_lock)
     }
 }
 
@@ -145,6 +142,8 @@ struct Parts {
     store: Store,
     sealer: Sealer,
     gateway: Gateway,
+    /// At which everybody here reads Stripe's lists.
+    pace: Arc<Pace>,
     clock: Clock,
     random: Random,
     /// Rung when an event was stored by this process, so that its worker need not wait.
@@ -152,14 +151,29 @@ struct Parts {
 }
 
 impl Parts {
+    /// Opens what the settings name, and refuses a database that belongs to another mode or time zone.
+    async fn make(settings: Settings, clock: Clock, random: Random) -> Result<Self, AppError> {
+        let stripe = GatewayConfig {
+            api_url: settings.stripe_api_url.to_string(),
+            secret_key: settings.stripe_secret_key.secret().clone(),
+        };
+        let gateway = Gateway::new(&stripe, random.clone())?;
+        let sealer = Sealer::parse(&settings.vault_public_key, random.clone())?;
+        let store = open_migrated(&settings.basics.database_url).await?;
+        identity::check(&store, &settings).await?;
+        let pace = Arc::new(Pace::new(settings.sweep.reads_per_second));
+        Ok(Self { settings, store, sealer, gateway, pace, clock, random, arrived: Arc::new(Notify::new()) })
+    }
+
     fn start(
         self,
         listener: TcpListener,
         address: SocketAddr,
         worker_lock: Option<FileLock>,
     ) -> Result<Running, AppError> {
+        let known = CancellationToken::new();
         let work = match &self.settings.worker {
-            Some(worker) => Some(self.start_work(worker)?),
+            Some(worker) => Some(self.start_work(worker, known.clone())?),
             None => None,
         };
         let ops = Ops {
@@ -181,7 +195,7 @@ impl Parts {
             None => (serve(listener, http::ops_router(ops)), None),
         };
         let (report, stopped_itself) = oneshot::channel();
-        let account = tokio::spawn(watch_account(self.gateway, self.store.clone(), report));
+        let account = tokio::spawn(watch_account(self.gateway, self.store.clone(), known, report));
         Ok(Running {
             address,
             store: self.store,
@@ -194,15 +208,32 @@ impl Parts {
         })
     }
 
-    fn start_work(&self, worker: &WorkerSettings) -> Result<Part, AppError> {
-        let reconciler = Reconciler {
+    fn reconciler(&self, worker: &WorkerSettings) -> Result<Reconciler, AppError> {
+        Ok(Reconciler {
             store: self.store.clone(),
             clock: self.clock.clone(),
             random: self.random.clone(),
             zone: self.settings.basics.time_zone.zone().clone(),
             sealer: self.sealer.clone(),
             index: Arc::new(IndexKey::parse(&worker.vault_index_key)?),
-        };
+        })
+    }
+
+    fn sweeper(&self) -> Sweeper {
+        Sweeper {
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            random: self.random.clone(),
+            sealer: self.sealer.clone(),
+            gateway: self.gateway.clone(),
+            pace: Arc::clone(&self.pace),
+            arrived: Arc::clone(&self.arrived),
+            dry_run: false,
+        }
+    }
+
+    fn start_work(&self, worker: &WorkerSettings, account_known: CancellationToken) -> Result<Part, AppError> {
+        let reconciler = self.reconciler(worker)?;
         let opener = Arc::new(Opener::parse(&worker.vault_private_key)?);
         let desk = Desk {
             store: self.store.clone(),
@@ -235,8 +266,10 @@ impl Parts {
             stop: CancellationToken::new(),
         };
         let events = EventWorker::new(reconciler, opener, self.gateway.clone());
+        let sweep = self.settings.sweep;
+        let sweep = sweep.every.map(|every| SweepWorker::new(self.sweeper(), every, sweep.silence, account_known));
         let arrived = Arc::clone(&self.arrived);
-        Ok(Part::start(|stop| worker::run(events, desk, receipts, outbox, arrived, stop)))
+        Ok(Part::start(|stop| worker::run(events, desk, receipts, outbox, sweep, arrived, stop)))
     }
 
     fn web_state(&self, web: &WebSettings, ops: Ops, inbox: Inbox) -> WebState {
@@ -265,10 +298,12 @@ fn serve(listener: TcpListener, router: axum::Router) -> Part {
 }
 
 /// Learns once whose account the key belongs to; sends the reason when this database belongs to another.
-async fn watch_account(gateway: Gateway, store: Store, report: oneshot::Sender<AppError>) {
-    if let Err(error) = identity::check_account(&gateway, &store).await {
+/// Until it is `known` that the account is ours nothing is read of it.
+async fn watch_account(gateway: Gateway, store: Store, known: CancellationToken, report: oneshot::Sender<AppError>) {
+    match identity::check_account(&gateway, &store).await {
+        Ok(()) => known.cancel(),
         // Nobody listens any more only when the server is stopping already.
-        let _ = report.send(error.into());
+        Err(error) => drop(report.send(error.into())),
     }
 }
 

@@ -158,6 +158,27 @@ pub const SETTINGS: &[Setting] = &[
         "a URL beginning with https:// (or http:// for the sandbox), such as https://api.stripe.com/",
     ),
     row(
+        "STRIPE_READS_PER_SECOND",
+        Some("stripe-reads-per-second"),
+        Some("8"),
+        "How many of the 25 requests a second that Stripe takes may be spent on reading its lists; donors have the rest.",
+        "a whole number from 1 to 25",
+    ),
+    row(
+        "SWEEP_MINUTES",
+        Some("sweep-minutes"),
+        Some("15"),
+        "How often Stripe is looked through for what its webhooks did not bring, also once at start; 0 is never.",
+        "a whole number of minutes from 0 to 1440",
+    ),
+    row(
+        "SILENCE_HOURS",
+        Some("silence-hours"),
+        Some("72"),
+        "After so many hours without a webhook from Stripe a warning is logged; 0 is never.",
+        "a whole number of hours from 0 to 8760",
+    ),
+    row(
         "VAULT_PUBLIC_KEY",
         Some("vault-public-key"),
         None,
@@ -302,6 +323,7 @@ pub struct Settings {
     pub stripe_api_url: url::Url,
     pub vault_public_key: String,
     pub reminders: ReminderSettings,
+    pub sweep: SweepSettings,
     /// Set where this process serves the web.
     pub web: Option<WebSettings>,
     /// Set where this process works.
@@ -315,6 +337,17 @@ pub struct ReminderSettings {
     pub hour: i8,
     /// A reminder that is late by more than so many days is not sent.
     pub stale_days: i64,
+}
+
+/// How Stripe is looked through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SweepSettings {
+    /// Pages and objects read in a second, at most.
+    pub reads_per_second: u32,
+    /// Seconds from the end of one sweep to the next; none where there is to be no sweep.
+    pub every: Option<i64>,
+    /// Seconds without a webhook after which a warning is due; none where it never is.
+    pub silence: Option<i64>,
 }
 
 /// What only the web half needs.

@@ -17,10 +17,10 @@ use super::sandbox::read_origin;
 use super::serve::StopSignals;
 use super::{CliError, print};
 use crate::app::{App, Running};
-use crate::clock::Clock;
+use crate::clock::{Clock, MINUTE};
 use crate::config::{
     Basics, DatabaseUrl, Log, LogFormat, MailSettings, MailTransport, NewsroomZone, Origin, Receipts, ReminderSettings,
-    Sending, Settings, StripeKey, WebSettings, WorkerSettings, live_stripe_key_in_environment,
+    Sending, Settings, StripeKey, SweepSettings, WebSettings, WorkerSettings, live_stripe_key_in_environment,
 };
 use crate::domain::campaign::DEFAULT;
 use crate::domain::mailbox::{Line, Mailbox};
@@ -248,6 +248,7 @@ fn settings(
         stripe_api_url: reachable(sandbox_url).parse().map_err(|_| impossible())?,
         vault_public_key: keys.public,
         reminders: ReminderSettings { hour: DEFAULT_HOUR, stale_days: DEFAULT_STALE_DAYS },
+        sweep: SweepSettings { reads_per_second: 25, every: Some(15 * MINUTE), silence: None },
         web: Some(WebSettings {
             public_url: public_url.clone(),
             allowed_origins: vec![paper],

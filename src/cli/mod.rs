@@ -1,6 +1,7 @@
 //! The command line: one file per command. A command reads its settings, calls the library and prints; it decides
 //! nothing else. Standard output is for results, standard error for logs and problems.
 
+mod backfill;
 mod campaign;
 mod demo;
 mod demo_once;
@@ -82,6 +83,8 @@ enum Command {
     /// Look at what Stripe sent, and let what could not be applied be tried again.
     #[command(subcommand)]
     Events(events::Events),
+    /// Look through Stripe for what its webhooks did not bring, and tell what that changed.
+    Backfill(backfill::Backfill),
     /// Recompute statuses and sums from what Stripe said, and tell what differed.
     Rebuild(rebuild::Rebuild),
 }
@@ -145,6 +148,7 @@ fn dispatch(command: Command) -> Result<(), CliError> {
         Command::Mail(mail) => block_on(mail.run()),
         Command::Snippet(snippet) => block_on(snippet.run()),
         Command::Events(events) => block_on(events.run()),
+        Command::Backfill(backfill) => block_on(backfill.run()),
         Command::Rebuild(rebuild) => block_on(rebuild.run()),
     }
 }

@@ -9,8 +9,9 @@ use super::sources::Given;
 use super::{
     Addresses, Basics, ConfigError, DatabaseUrl, DeskSettings, Log, LogFormat, MailCommands, MailSettings,
     MailTransport, NewsroomZone, Origin, Problem, Receipts, ReminderSettings, Role, Secrecy, Sending, Settings,
-    Sources, StripeKey, WebSettings, WorkerSettings, setting,
+    Sources, StripeKey, SweepSettings, WebSettings, WorkerSettings, setting,
 };
+use crate::clock::{HOUR, MINUTE};
 use crate::domain::mailbox::{Line, Mailbox, breaks};
 use crate::id::Random;
 use crate::vault::{IndexKey, Opener, Sealer};
@@ -21,6 +22,8 @@ const WRONG: &str = "";
 const MAX_PROXIES: usize = 16;
 /// After more days than this nobody remembers having asked.
 const MAX_STALE_DAYS: i64 = 60;
+const MAX_SWEEP_MINUTES: i64 = 24 * 60;
+const MAX_SILENCE_HOURS: i64 = 365 * 24;
 
 impl Basics {
     /// What `migrate` and `report` need.
@@ -157,7 +160,7 @@ impl Reader {
             None => self.get("PUBLIC_URL", Origin::parse),
         };
         let worker = role.works().then(|| self.worker(public_url));
-        let reminders = self.reminders();
+        let (reminders, sweep) = (self.reminders(), self.sweep());
         if let (Some(public), Some(Some(worker))) = (&vault_public_key, &worker) {
             self.check_key_pair(public, &worker.vault_private_key);
         }
@@ -168,6 +171,7 @@ impl Reader {
             stripe_api_url: stripe_api_url?,
             vault_public_key: vault_public_key?,
             reminders: reminders?,
+            sweep: sweep?,
             web: match web {
                 Some(web) => Some(web?),
                 None => None,
@@ -207,9 +211,20 @@ impl Reader {
 
     fn reminders(&mut self) -> Option<ReminderSettings> {
         let hour = self.get("REMINDER_HOUR", |text| text.parse().ok().filter(|hour| (0..24).contains(hour)));
-        let stale_days = |text: &str| text.parse().ok().filter(|days| (0..=MAX_STALE_DAYS).contains(days));
-        let stale_days = self.get("REMINDER_STALE_DAYS", stale_days);
+        let stale_days = self.get("REMINDER_STALE_DAYS", |text| whole(text, MAX_STALE_DAYS));
         Some(ReminderSettings { hour: hour?, stale_days: stale_days? })
+    }
+
+    fn sweep(&mut self) -> Option<SweepSettings> {
+        let reads_per_second =
+            self.get("STRIPE_READS_PER_SECOND", |text| text.parse().ok().filter(|reads| (1..=25).contains(reads)));
+        let every = self.get("SWEEP_MINUTES", |text| whole(text, MAX_SWEEP_MINUTES));
+        let silence = self.get("SILENCE_HOURS", |text| whole(text, MAX_SILENCE_HOURS));
+        Some(SweepSettings {
+            reads_per_second: reads_per_second?,
+            every: Some(every? * MINUTE).filter(|every| *every > 0),
+            silence: Some(silence? * HOUR).filter(|silence| *silence > 0),
+        })
     }
 
     fn worker(&mut self, public_url: Option<Origin>) -> Option<WorkerSettings> {
@@ -255,6 +270,11 @@ impl Reader {
             self.problem("MAINSTAY_VAULT_PRIVATE_KEY".to_owned(), what.to_owned());
         }
     }
+}
+
+/// A whole number from 0 to `most`.
+fn whole(text: &str, most: i64) -> Option<i64> {
+    text.parse().ok().filter(|number| (0..=most).contains(number))
 }
 
 /// Nothing where nothing is given; `None` where it is wrong.

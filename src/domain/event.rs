@@ -49,9 +49,12 @@ const HANDLED: [&str; 39] = [
     "customer.deleted",
 ];
 
+/// The kind of an inbox row that holds an object as Stripe's lists or an answer showed it. No event of Stripe's is called so.
+pub const SEEN: &str = "mainstay.object";
+
 /// Whether an event of this type is acted on. A thin event of a snapshot type is called `v1.` and the type.
 pub fn is_handled(kind: &str) -> bool {
-    HANDLED.contains(&kind.strip_prefix("v1.").unwrap_or(kind))
+    kind == SEEN || HANDLED.contains(&kind.strip_prefix("v1.").unwrap_or(kind))
 }
 
 /// Where a stored event stands.
@@ -79,7 +82,7 @@ impl EventState {
 /// What the row of an event needs; everything else stays sealed in the body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Envelope {
-    /// `evt_…`, or `sha256_<hex>` of a body that is no event.
+    /// `evt_…`, `sha256_<hex>` of a body that is no event, or `seen_<id>_<time>` of an object that was read at Stripe.
     pub id: String,
     /// Stripe's event type, empty for a body that is no event.
     pub kind: String,
@@ -87,6 +90,20 @@ pub struct Envelope {
     pub api_version: Option<String>,
     pub livemode: Option<bool>,
     pub created: Option<i64>,
+}
+
+impl Envelope {
+    /// Of an object that Stripe showed at `at`, in unix seconds.
+    pub fn of_object(object_id: &str, livemode: Option<bool>, at: i64) -> Self {
+        Self {
+            id: format!("seen_{object_id}_{at}"),
+            kind: SEEN.to_owned(),
+            object_id: Some(object_id.to_owned()),
+            api_version: Some(API_VERSION.to_owned()),
+            livemode,
+            created: Some(at),
+        }
+    }
 }
 
 /// What an event says to us.

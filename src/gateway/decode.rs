@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::domain::event::{API_VERSION, Envelope, News, Reading, is_handled};
+use crate::domain::event::{API_VERSION, Envelope, News, Reading, SEEN, is_handled};
 use crate::id::hex;
 use objects::{Seen, news};
 
@@ -113,6 +113,9 @@ pub fn read(envelope: &Envelope, body: &[u8]) -> Reading {
             None => Reading::Nothing("another API version, and no object named"),
         };
     }
+    if envelope.kind == SEEN {
+        return read_fetched(body, envelope.created.unwrap_or(0), envelope);
+    }
     let event: Value = serde_json::from_slice(body).unwrap_or_default();
     let seen = Seen { envelope, fetched_at: None, previous: event.pointer("/data/previous_attributes") };
     reading(event.pointer("/data/object").and_then(|object| news(object, seen)))
@@ -126,6 +129,11 @@ pub fn read_fetched(body: &[u8], at: i64, envelope: &Envelope) -> Reading {
 
 fn reading(news: Option<News>) -> Reading {
     news.map_or(Reading::Nothing("an object we keep no facts of"), |news| Reading::Said(Box::new(news)))
+}
+
+/// The row of the inbox for an object that Stripe showed at `at`; none for what has no id.
+pub fn envelope_of_object(object: &Value, at: i64) -> Option<Envelope> {
+    Some(Envelope::of_object(&word(&object["id"])?, object["livemode"].as_bool(), at))
 }
 
 /// The path an object is fetched from, by its id's prefix.

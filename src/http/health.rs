@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use super::error::{ApiError, Problem};
 use super::state::Ops;
 use crate::domain::email::EmailState;
+use crate::store::Mark;
 
 /// The process is up
 #[utoipa::path(get, path = "/healthz", tag = "operations", responses((status = 200, description = "up")))]
@@ -14,16 +15,24 @@ pub async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// The database answers
-#[utoipa::path(get, path = "/readyz", tag = "operations", responses((status = 200, description = "ready"),
+/// The database answers, and how long ago Stripe last delivered something
+#[utoipa::path(get, path = "/readyz", tag = "operations", responses((status = 200, description = "ready; then, once \
+    Stripe has delivered anything, `last_webhook_age_seconds` and a number of about a minute's precision"),
     (status = 503, body = Problem, content_type = "application/problem+json")))]
-pub async fn readyz(State(ops): State<Ops>) -> Result<&'static str, ApiError> {
-    ops.store.ping().await.map_err(|error| {
+pub async fn readyz(State(ops): State<Ops>) -> Result<String, ApiError> {
+    let heard = ops.store.mark(Mark::WebhookReceived).await.map_err(|error| {
         tracing::warn!(reason = error.code(), "not ready: the database does not answer");
         ApiError::unavailable("database_unavailable", 5)
     })?;
-    Ok("ready\n")
+    let age = heard.map(|at| format!("last_webhook_age_seconds {}\n", (ops.clock.now() - at).max(0)));
+    Ok(format!("ready\n{}", age.unwrap_or_default()))
 }
+
+/// Times whose age is a figure.
+const MARKS: [(Mark, &str); 2] = [
+    (Mark::WebhookReceived, "mainstay_last_webhook_age_seconds"),
+    (Mark::SweptUntil, "mainstay_swept_until_age_seconds"),
+];
 
 async fn count_emails(ops: &Ops) -> Result<(), ApiError> {
     let counted = ops.store.count_emails().await?;
@@ -43,6 +52,9 @@ async fn count_emails(ops: &Ops) -> Result<(), ApiError> {
     `mainstay_pledges_refused{limit=…}` counts requests refused by the limit per address, per campaign or overall. \
     `mainstay_checkouts_spent` counts checkouts on which five attempts failed and that are not over yet; \
     `mainstay_checkouts_ended` counts those this process ended at Stripe. `mainstay_emails{state=…}` counts the outbox; \
+    `mainstay_last_webhook_age_seconds` is how long ago Stripe last delivered something, to the minute; \
+    `mainstay_swept_until_age_seconds` how long ago the moment is up to which nothing is missing, by the last sweep. \
+    `mainstay_sweep_found` counts events that this process found and no webhook had brought; \
     `mainstay_outbox_last_run_timestamp_seconds` is when this process last looked for mail to send, by its own clock")))]
 pub async fn metrics(State(ops): State<Ops>) -> Result<Response, ApiError> {
     for (state, count) in ops.store.count_events().await? {
@@ -59,6 +71,12 @@ pub async fn metrics(State(ops): State<Ops>) -> Result<Response, ApiError> {
     let spent = ops.store.count_spent_checkouts().await?;
     #[expect(clippy::cast_precision_loss, reason = "a gauge is a float by its format")]
     metrics::gauge!("mainstay_checkouts_spent").set(spent as f64);
+    for (mark, gauge) in MARKS {
+        if let Some(at) = ops.store.mark(mark).await? {
+            #[expect(clippy::cast_precision_loss, reason = "a gauge is a float by its format")]
+            metrics::gauge!(gauge).set((ops.clock.now() - at).max(0) as f64);
+        }
+    }
     count_emails(&ops).await?;
     let text = ops.metrics.render();
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())

@@ -4,6 +4,8 @@
 
 use serde_json::{Value, json};
 
+use crate::clock::DAY;
+
 use super::error::{ApiError, ApiResult};
 use super::form::Node;
 use super::params::{Kind, Param, check, optional};
@@ -11,6 +13,8 @@ use super::state::{State, text};
 
 const LIMIT_DEFAULT: usize = 10;
 const LIMIT_MAX: i64 = 100;
+/// How long events are listed, in seconds.
+const EVENTS_KEPT: i64 = 30 * DAY;
 /// How many event types one list may name.
 const TYPES_MAX: usize = 20;
 
@@ -83,7 +87,7 @@ pub(super) fn list(state: &State, collection: &str, form: &Node) -> ApiResult {
     let params = check(form, listing.params)?;
     special(listing.kind, &params)?;
     let matching: Vec<&Value> =
-        state.all(listing.kind).rev().filter(|object| wanted(listing, object, &params)).collect();
+        state.all(listing.kind).rev().filter(|object| wanted(state, listing, object, &params)).collect();
     page(&matching, &params, &format!("/v1/{collection}"))
 }
 
@@ -98,7 +102,7 @@ fn special(kind: &str, params: &Value) -> Result<(), ApiError> {
     Ok(())
 }
 
-fn wanted(listing: &Listing, object: &Value, params: &Value) -> bool {
+fn wanted(state: &State, listing: &Listing, object: &Value, params: &Value) -> bool {
     let created = object["created"].as_i64().unwrap_or(0);
     let range = &params["created"];
     let bound = |name: &str| range[name].as_i64();
@@ -108,7 +112,7 @@ fn wanted(listing: &Listing, object: &Value, params: &Value) -> bool {
         && bound("lt").is_none_or(|limit| created < limit)
         && bound("lte").is_none_or(|limit| created <= limit);
     let in_types = params["types"].as_array().is_none_or(|types| types.contains(&object["type"]));
-    let gone = object["deleted"] == true;
+    let gone = object["deleted"] == true || (listing.kind == "event" && created < state.clock.now() - EVENTS_KEPT);
     in_range
         && in_types
         && !gone

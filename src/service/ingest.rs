@@ -11,10 +11,10 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout_at};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, MINUTE};
 use crate::domain::event::{Envelope, EventState, is_handled};
 use crate::service::event_body;
-use crate::store::{BATCH, NewEvent, Store, StoreError};
+use crate::store::{BATCH, Mark, NewEvent, Store, StoreError};
 use crate::vault::{DataKey, Sealer, VaultError};
 
 /// Events that wait for the writer before callers are refused.
@@ -59,7 +59,8 @@ impl Inbox {
     pub fn start(store: Store, sealer: Sealer, clock: Clock, arrived: Arc<Notify>) -> (Self, JoinHandle<()>) {
         let (queue, waiting) = mpsc::channel(QUEUE);
         let keys = Arc::new(Keys { sealer, current: Mutex::default() });
-        (Self { queue, keys, clock }, tokio::spawn(Writer { store, arrived }.run(waiting)))
+        let writer = Writer { store, clock: clock.clone(), arrived, heard_at: i64::MIN };
+        (Self { queue, keys, clock }, tokio::spawn(writer.run(waiting)))
     }
 
     /// Stores an event; `Ok` once it is durable, also when it was there already. Its body is sealed by the caller, so that
@@ -67,22 +68,32 @@ impl Inbox {
     pub async fn put(&self, envelope: Envelope, body: &[u8]) -> Result<(), IngestError> {
         let place = self.queue.try_reserve().map_err(|_| IngestError::Full)?;
         let received_at = self.clock.now();
-        let sealed = self.keys.at(received_at).and_then(|key| event_body::seal(&key, &envelope.id, body));
-        let body = sealed.map_err(|error| {
+        let sealed = self.keys.at(received_at).and_then(|key| new_event(&key, envelope, body, received_at));
+        let event = sealed.map_err(|error| {
             tracing::error!(%error, "an event could not be sealed");
             IngestError::NotStored
         })?;
-        let handled = is_handled(&envelope.kind);
-        let note = match (handled, envelope.kind.is_empty()) {
-            (true, _) => None,
-            (false, true) => Some("signed, but not an event"),
-            (false, false) => Some("a type that is not acted on"),
-        };
-        let state = if handled { EventState::Received } else { EventState::Ignored };
         let (answer, answered) = oneshot::channel();
-        place.send(Waiting { event: NewEvent { envelope, body, state, note, received_at }, answer });
+        place.send(Waiting { event, answer });
         answered.await.unwrap_or(Err(IngestError::NotStored))
     }
+}
+
+/// What is stored of a body: sealed, and ignored from the start where its type says nothing to us.
+pub(super) fn new_event(
+    key: &DataKey,
+    envelope: Envelope,
+    body: &[u8],
+    received_at: i64,
+) -> Result<NewEvent, VaultError> {
+    let body = event_body::seal(key, &envelope.id, body)?;
+    let note = match (is_handled(&envelope.kind), envelope.kind.is_empty()) {
+        (true, _) => None,
+        (false, true) => Some("signed, but not an event"),
+        (false, false) => Some("a type that is not acted on"),
+    };
+    let state = if note.is_none() { EventState::Received } else { EventState::Ignored };
+    Ok(NewEvent { envelope, body, state, note, received_at })
 }
 
 /// The data key in use.
@@ -117,11 +128,14 @@ impl Keys {
 
 struct Writer {
     store: Store,
+    clock: Clock,
     arrived: Arc<Notify>,
+    /// When it was last remembered that Stripe delivers.
+    heard_at: i64,
 }
 
 impl Writer {
-    async fn run(self, mut waiting: mpsc::Receiver<Waiting>) {
+    async fn run(mut self, mut waiting: mpsc::Receiver<Waiting>) {
         let mut batch = Vec::with_capacity(BATCH);
         let mut expected = 0;
         while waiting.recv_many(&mut batch, BATCH).await > 0 {
@@ -136,13 +150,23 @@ impl Writer {
             let stored = batch.len();
             let (events, answers): (Vec<_>, Vec<_>) = batch.drain(..).map(|one| (one.event, one.answer)).unzip();
             self.store_batch(&events, answers).await;
+            self.remember().await;
             expected = (BATCH / 2).min(stored + waiting.len());
+        }
+    }
+
+    /// Remembers, once a minute, that Stripe delivers: a long silence is a sign that it does not.
+    async fn remember(&mut self) {
+        let now = self.clock.now();
+        if now.saturating_sub(self.heard_at) >= MINUTE && self.store.set_mark(Mark::WebhookReceived, now).await.is_ok()
+        {
+            self.heard_at = now;
         }
     }
 
     async fn store_batch(&self, events: &[NewEvent], answers: Vec<Answer>) {
         match self.store.put_events(events).await {
-            Ok(()) => answer_all(answers, &Ok(())),
+            Ok(_) => answer_all(answers, &Ok(())),
             Err(error) if error.is_outage() => {
                 tracing::error!(reason = error.code(), "events could not be stored");
                 answer_all(answers, &Err(IngestError::NotStored));
@@ -155,7 +179,7 @@ impl Writer {
                         let reason = error.code();
                         tracing::error!(event = event.envelope.id, reason, "an event could not be stored");
                     }
-                    answer_all(vec![answer], &stored.map_err(|_: StoreError| IngestError::NotStored));
+                    answer_all(vec![answer], &stored.map(|_| ()).map_err(|_: StoreError| IngestError::NotStored));
                 }
             }
         }

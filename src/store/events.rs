@@ -86,13 +86,14 @@ fn bind<'c>(query: Query<'c>, event: &NewEvent) -> Query<'c> {
 }
 
 impl Store {
-    /// Stores events durably, all or none; one that is there already stays as it is.
-    pub async fn put_events(&self, events: &[NewEvent]) -> Result<(), StoreError> {
+    /// Stores events durably, all or none; one that is there already stays as it is. Returns how many were new.
+    pub async fn put_events(&self, events: &[NewEvent]) -> Result<u64, StoreError> {
         // In one order, whoever stores them: two processes that hear the same events would else wait for each other.
         let mut events: Vec<&NewEvent> = events.iter().collect();
         events.sort_by(|one, two| one.envelope.id.cmp(&two.envelope.id));
         let mut tx = self.db.begin().await?;
-        tx.batch(
+        let stored = tx
+            .batch(
             "INSERT INTO stripe_events (id, kind, object_id, api_version, livemode, stripe_created_at, received_at, state, \
              attempts, due_at, lease_until, error, settled_at) \
              VALUES {(?, ?, ?, ?, ?, ?, ?, ?, 0, ?, 0, ?, ?)} ON CONFLICT (id) DO NOTHING",
@@ -109,7 +110,7 @@ impl Store {
         crate::crash::passing("ingest before commit");
         tx.commit().await?;
         crate::crash::passing("ingest after commit");
-        Ok(())
+        Ok(stored)
     }
 
     /// Takes up to a batch of events that are due, oldest first, for the holder of `token` until `until`.

@@ -17,6 +17,7 @@ mod receipts;
 mod reminders;
 mod report;
 mod requests;
+mod sweeps;
 
 pub use books::RevenueLines;
 pub use db::{BATCH, Bind, Db, Query, Row, StoreError, Tx};
@@ -30,6 +31,7 @@ pub use pledges::{Pledge, SpentCheckout};
 pub use receipts::Unreceipted;
 pub use reminders::{DueReminder, NewContact, NewDay, NewReminderRow, PledgeOfDonor, ShownReminder};
 pub use requests::{LeasedRequest, MAX_ATTEMPTS, NewRequest};
+pub use sweeps::{Mark, OverduePledge, SweepRun};
 
 impl Store {
     /// Begins a transaction that will write.

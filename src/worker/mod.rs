@@ -11,6 +11,7 @@ pub mod receipts;
 pub mod reminders;
 pub mod requests;
 pub mod retention;
+pub mod sweep;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +27,7 @@ pub use receipts::ReceiptWorker;
 pub use reminders::ReminderWorker;
 pub use requests::RequestWorker;
 pub use retention::Retention;
+pub use sweep::SweepWorker;
 
 use crate::clock::HOUR;
 use crate::service::later::Desk;
@@ -43,6 +45,8 @@ const REST_AFTER_FAILURE: Duration = Duration::from_secs(1);
 const REST_WITHOUT_MAIL: Duration = Duration::from_mins(1);
 /// How long nobody looks for payments to be thanked for.
 const REST_OF_RECEIPTS: Duration = Duration::from_secs(2);
+/// How long nobody looks whether it is time to sweep.
+const REST_OF_SWEEP: Duration = Duration::from_secs(1);
 /// How often, in seconds, what has had its time is forgotten.
 const FORGET_EVERY: i64 = HOUR;
 
@@ -52,6 +56,7 @@ pub async fn run(
     desk: Desk,
     receipts: ReceiptWorker,
     outbox: OutboxWorker,
+    sweep: Option<SweepWorker>,
     arrived: Arc<Notify>,
     stop: CancellationToken,
 ) {
@@ -70,6 +75,7 @@ pub async fn run(
     tokio::join!(
         run_events(events, arrived, stop.clone()),
         run_checkouts(checkouts, stop.clone()),
+        run_sweep(sweep, stop.clone()),
         rounds(requests, stop.clone()),
         rounds(newsletter, stop.clone()),
         rounds(reminders, stop.clone()),
@@ -165,6 +171,21 @@ impl Job for Reminders {
             self.tidy_at = now + FORGET_EVERY;
         }
         self.worker.run_once().await.map_err(|error| error.code())
+    }
+}
+
+/// Sweeps until `stop`; a sweep is then given up where it is, for the next goes on from there.
+async fn run_sweep(sweep: Option<SweepWorker>, stop: CancellationToken) {
+    let Some(mut worker) = sweep else { return };
+    let work = async {
+        loop {
+            worker.run_once().await;
+            tokio::time::sleep(REST_OF_SWEEP).await;
+        }
+    };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = work => {}
     }
 }
 

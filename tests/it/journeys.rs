@@ -37,7 +37,7 @@ impl TestApp {
 }
 
 /// (currency, day, payments, gross, refunds, disputes) by our books.
-async fn ours(database: &Database) -> Vec<String> {
+pub async fn ours(database: &Database) -> Vec<String> {
     database
         .rows(
             "SELECT currency || ' ' || CAST(day AS TEXT) || ' ' || CAST(SUM(payments) AS TEXT) || ' ' || \
@@ -49,7 +49,7 @@ async fn ours(database: &Database) -> Vec<String> {
 }
 
 /// The same by Stripe's.
-fn stripes(app: &TestApp) -> Vec<String> {
+pub fn stripes(app: &TestApp) -> Vec<String> {
     let daily = app.sandbox.ledger().daily(&jiff::tz::TimeZone::UTC);
     let mut lines: Vec<String> = daily
         .into_iter()

@@ -63,6 +63,8 @@ mod statements;
 #[cfg(test)]
 mod support;
 #[cfg(test)]
+mod sweep;
+#[cfg(test)]
 mod tidy;
 #[cfg(test)]
 mod time_zone;

@@ -109,6 +109,17 @@ pub struct RevenueChange {
 }
 
 impl RevenueChange {
+    /// Both together.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            payments: self.payments.saturating_add(other.payments),
+            gross_minor: self.gross_minor.saturating_add(other.gross_minor),
+            refunds_minor: self.refunds_minor.saturating_add(other.refunds_minor),
+            disputes_minor: self.disputes_minor.saturating_add(other.disputes_minor),
+        }
+    }
+
     /// What has to be added to `other` to come to this.
     #[must_use]
     pub fn less(self, other: Self) -> Self {

@@ -153,7 +153,7 @@ fn subscription(object: &Value, status: String) -> State {
 fn evidence(state: &State, object: &Value, seen: Seen<'_>) -> Evidence {
     Evidence {
         succeeded_at: succeeded_at(state, object, seen),
-        failed_at: failed_at(state, seen),
+        failed_at: failed_at(state, object, seen),
         ended_at: ended_at(state, object, seen),
         withdrawn_at: withdrawn_at(state, object, seen),
         reinstated_at: reinstated_at(state, object, seen),
@@ -167,9 +167,12 @@ fn succeeded_at(state: &State, object: &Value, seen: Seen<'_>) -> Option<i64> {
         State::Session { status, payment_status, .. } => {
             (status == "complete" && payment_status == "paid").then(|| seen.told_at(&VERBS))
         }
-        State::PaymentIntent { status, .. } | State::Charge { status, .. } => {
-            (status == "succeeded").then(|| seen.told_at(&VERBS))
-        }
+        State::Charge { status, .. } => (status == "succeeded").then(|| {
+            // Where Stripe was asked to show it: money is booked as it comes.
+            let booked = object.pointer("/balance_transaction/created").and_then(Value::as_i64);
+            booked.unwrap_or_else(|| seen.told_at(&VERBS))
+        }),
+        State::PaymentIntent { status, .. } => (status == "succeeded").then(|| seen.told_at(&VERBS)),
         State::Invoice { status, .. } => (status == "paid").then(|| {
             let paid_at = object.pointer("/status_transitions/paid_at").and_then(Value::as_i64);
             paid_at.unwrap_or_else(|| seen.told_at(&VERBS))
@@ -180,9 +183,13 @@ fn succeeded_at(state: &State, object: &Value, seen: Seen<'_>) -> Option<i64> {
     }
 }
 
-fn failed_at(state: &State, seen: Seen<'_>) -> Option<i64> {
+fn failed_at(state: &State, object: &Value, seen: Seen<'_>) -> Option<i64> {
     let failed = match state {
         State::Session { .. } => seen.verb() == "async_payment_failed",
+        State::PaymentIntent { .. } if seen.fetched_at.is_some() => object["last_payment_error"].is_object(),
+        State::Invoice { status, .. } if seen.fetched_at.is_some() => {
+            matches!(status.as_str(), "open" | "uncollectible") && object["attempt_count"].as_i64() > Some(0)
+        }
         State::PaymentIntent { .. } | State::Invoice { .. } => seen.verb() == "payment_failed",
         State::Charge { status, .. } => status == "failed",
         _ => false,

@@ -12,6 +12,7 @@ use mainstay::config::{Flags, Role, Settings, Sources};
 use mainstay::domain::event::API_VERSION;
 use mainstay::id::Random;
 use mainstay::sandbox::{Card, Delivery, Options, Sandbox};
+use mainstay::store::Mark;
 use mainstay::vault::NewKeys;
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
@@ -52,6 +53,9 @@ pub fn settings(database_url: &str, stripe_url: &str, role: Role, more: &[(&str,
         ("STRIPE_SECRET_KEY", "sk_test_of_the_tests"),
         ("STRIPE_WEBHOOK_SECRETS", WEBHOOK_SECRET),
         ("STRIPE_API_URL", stripe_url),
+        // What is asked of Stripe is counted by many tests; those of the sweep set it.
+        ("SWEEP_MINUTES", "0"),
+        ("STRIPE_READS_PER_SECOND", "25"),
         ("VAULT_PUBLIC_KEY", KEYS.public.as_str()),
         ("VAULT_PRIVATE_KEY", KEYS.private.expose_secret()),
         ("VAULT_INDEX_KEY", KEYS.index.expose_secret()),
@@ -95,6 +99,17 @@ impl TestApp {
         })
         .await
         .expect("the sandbox starts");
+        Self::start_beside(role, database, sandbox, clock, more).await
+    }
+
+    /// Starts beside a sandbox that is there already, on its clock.
+    pub async fn start_beside(
+        role: Role,
+        database: Database,
+        sandbox: Sandbox,
+        clock: Clock,
+        more: &[(&str, &str)],
+    ) -> Self {
         let settings = settings(&database.url, &sandbox.url(), role, more);
         let running = App::start(settings, clock.clone(), Random::seeded(7)).await.expect("the server starts");
         let url = format!("http://{}", running.address);
@@ -234,6 +249,19 @@ impl TestApp {
 
     pub fn store(&self) -> &mainstay::store::Store {
         &self.running.as_ref().expect("it runs").store
+    }
+
+    /// Waits until a sweep that began no earlier than now has ended, and what it found is worked off.
+    pub async fn swept(&self) {
+        let now = self.clock.now();
+        let done = async {
+            let mut looks = tokio::time::interval(Duration::from_millis(20));
+            while self.store().mark(Mark::SweepFinished).await.expect("it is read") < Some(now) {
+                looks.tick().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, done).await.expect("the sweep ends");
+        self.caught_up().await;
     }
 
     /// Stops the server with whatever is left over, and hands over what it stood on.

@@ -22,6 +22,23 @@ pub struct Server {
     output: BufReader<ChildStdout>,
 }
 
+/// What the program needs to run on a database, towards a Stripe.
+pub fn environment<'a>(database_url: &'a str, stripe_url: &'a str) -> [(&'static str, &'a str); 10] {
+    [
+        ("MAINSTAY_DATABASE_URL", database_url),
+        ("MAINSTAY_LISTEN", "127.0.0.1:0"),
+        ("MAINSTAY_PUBLIC_URL", PUBLIC_URL),
+        ("MAINSTAY_STRIPE_SECRET_KEY", "sk_test_of_the_tests"),
+        ("MAINSTAY_STRIPE_WEBHOOK_SECRETS", WEBHOOK_SECRET),
+        ("MAINSTAY_STRIPE_API_URL", stripe_url),
+        // The clock of most sandboxes is not the program's.
+        ("MAINSTAY_SWEEP_MINUTES", "0"),
+        ("MAINSTAY_VAULT_PUBLIC_KEY", KEYS.public.as_str()),
+        ("MAINSTAY_VAULT_PRIVATE_KEY", KEYS.private.expose_secret()),
+        ("MAINSTAY_VAULT_INDEX_KEY", KEYS.index.expose_secret()),
+    ]
+}
+
 impl Server {
     /// Starts `serve` with further arguments on a database and waits until it listens.
     pub fn start(database_url: &str, stripe_url: &str, folder: &std::path::Path, arguments: &[&str]) -> Self {
@@ -34,17 +51,7 @@ impl Server {
     pub fn start_by(mut command: Command, database_url: &str, stripe_url: &str, folder: &std::path::Path) -> Self {
         let mut child = command
             .current_dir(folder)
-            .envs([
-                ("MAINSTAY_DATABASE_URL", database_url),
-                ("MAINSTAY_LISTEN", "127.0.0.1:0"),
-                ("MAINSTAY_PUBLIC_URL", PUBLIC_URL),
-                ("MAINSTAY_STRIPE_SECRET_KEY", "sk_test_of_the_tests"),
-                ("MAINSTAY_STRIPE_WEBHOOK_SECRETS", WEBHOOK_SECRET),
-                ("MAINSTAY_STRIPE_API_URL", stripe_url),
-                ("MAINSTAY_VAULT_PUBLIC_KEY", KEYS.public.as_str()),
-                ("MAINSTAY_VAULT_PRIVATE_KEY", KEYS.private.expose_secret()),
-                ("MAINSTAY_VAULT_INDEX_KEY", KEYS.index.expose_secret()),
-            ])
+            .envs(environment(database_url, stripe_url))
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
