@@ -18,3 +18,4 @@ CREATE TABLE sweeps (
 INSERT INTO sweeps (name, lease_until, from_at, until_at) VALUES ('stripe', 0, 0, 0);
 
 ALTER TABLE pledges ADD COLUMN looked_up_at BIGINT; -- when Stripe was last asked how an overdue pledge stands
+ALTER TABLE pledges ADD COLUMN adopted_at BIGINT; -- when it was taken over from the account as it was before, null for those made here

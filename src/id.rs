@@ -124,6 +124,13 @@ macro_rules! ids {
                 Self(format!("{}_{}", Self::PREFIX, random.hex()))
             }
 
+            /// Always the same one for the same text.
+            #[must_use]
+            pub fn derived(text: &str) -> Self {
+                let digest = Sha256::digest(text.as_bytes());
+                Self(format!("{}_{}", Self::PREFIX, hex(digest.get(..16).unwrap_or_default())))
+            }
+
             /// Reads an id somebody sent us.
             ///
             /// # Errors

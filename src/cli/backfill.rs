@@ -1,8 +1,11 @@
 //! `mainstay backfill`: look through Stripe for what is missing, and tell what that changed in the books.
 
+mod adopt;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io::{IsTerminal as _, Write as _};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
@@ -37,6 +40,15 @@ pub(super) struct Backfill {
     /// Read and count, and change nothing.
     #[arg(long)]
     dry_run: bool,
+    /// Take over the subscriptions and payments that the account held before Mainstay. Nothing is changed at Stripe.
+    #[arg(long, conflicts_with = "since")]
+    adopt: bool,
+    /// Which of them, and under which campaign and source: a TOML file. Without it all, as the default campaign's.
+    #[arg(long, requires = "adopt", value_name = "FILE")]
+    mapping: Option<PathBuf>,
+    /// How many are to be taken over, as the dry run said.
+    #[arg(long, requires = "adopt", value_name = "NUMBER")]
+    confirm: Option<u64>,
     #[command(flatten)]
     settings: Flags,
 }
@@ -45,6 +57,7 @@ const EXAMPLES: &str = "\
 Examples:
   mainstay backfill
   mainstay backfill --since 2026-10-01 --dry-run
+  mainstay backfill --adopt --mapping old-site.toml --dry-run
 The server does this by itself, at start and every MAINSTAY_SWEEP_MINUTES; by hand it is for whoever wants to see it. It
 needs the worker's settings and keys, and may run beside a server. Stripe lists events for 30 days; from before that, the
 objects themselves are read. What is interrupted goes on from there the next time.";
@@ -62,7 +75,11 @@ impl Backfill {
         let since = self.since.map(|day| begin_of(day, &zone)).transpose()?;
         let mut parts = Parts::open(settings, Clock::system(), Random::system()).await?;
         parts.sweeper.dry_run = self.dry_run;
-        let done = backfill(&parts, since, self.dry_run).await;
+        let done = if self.adopt {
+            adopt::run(&parts, self.mapping.as_deref(), self.confirm).await
+        } else {
+            backfill(&parts, since, self.dry_run).await
+        };
         parts.store.close().await;
         print(&done?)
     }

@@ -82,7 +82,8 @@ impl EventState {
 /// What the row of an event needs; everything else stays sealed in the body.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Envelope {
-    /// `evt_…`, `sha256_<hex>` of a body that is no event, or `seen_<id>_<time>` of an object that was read at Stripe.
+    /// `evt_…`, `sha256_<hex>` of a body that is no event, `seen_<id>_<time>` or
+    /// `adopted_<id>_<time>` of an object that was read at Stripe.
     pub id: String,
     /// Stripe's event type, empty for a body that is no event.
     pub kind: String,
@@ -95,8 +96,17 @@ pub struct Envelope {
 impl Envelope {
     /// Of an object that Stripe showed at `at`, in unix seconds.
     pub fn of_object(object_id: &str, livemode: Option<bool>, at: i64) -> Self {
+        Self::of_shown("seen", object_id, livemode, at)
+    }
+
+    /// Of an object that Stripe showed at `at` and that is taken over: another row, since it says to whom it belongs.
+    pub fn of_adopted(object_id: &str, livemode: Option<bool>, at: i64) -> Self {
+        Self::of_shown("adopted", object_id, livemode, at)
+    }
+
+    fn of_shown(how: &str, object_id: &str, livemode: Option<bool>, at: i64) -> Self {
         Self {
-            id: format!("seen_{object_id}_{at}"),
+            id: format!("{how}_{object_id}_{at}"),
             kind: SEEN.to_owned(),
             object_id: Some(object_id.to_owned()),
             api_version: Some(API_VERSION.to_owned()),

@@ -20,7 +20,7 @@ pub const PLEDGE_KEY: &str = "mainstay_pledge";
 const MAX_WORD: usize = 255;
 
 /// A word of Stripe's: an id, a type, a status. Other text is none, and never reaches the database as one.
-fn word(value: &Value) -> Option<String> {
+pub(super) fn word(value: &Value) -> Option<String> {
     value.as_str().filter(|word| is_word(word)).map(str::to_owned)
 }
 
@@ -134,6 +134,11 @@ fn reading(news: Option<News>) -> Reading {
 /// The row of the inbox for an object that Stripe showed at `at`; none for what has no id.
 pub fn envelope_of_object(object: &Value, at: i64) -> Option<Envelope> {
     Some(Envelope::of_object(&word(&object["id"])?, object["livemode"].as_bool(), at))
+}
+
+/// An id, or the id of the object that stands in its place.
+pub(super) fn reference(value: &Value) -> Option<String> {
+    word(value).or_else(|| word(&value["id"]))
 }
 
 /// The path an object is fetched from, by its id's prefix.

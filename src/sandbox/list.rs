@@ -86,9 +86,33 @@ pub(super) fn list(state: &State, collection: &str, form: &Node) -> ApiResult {
     };
     let params = check(form, listing.params)?;
     special(listing.kind, &params)?;
-    let matching: Vec<&Value> =
-        state.all(listing.kind).rev().filter(|object| wanted(state, listing, object, &params)).collect();
-    page(&matching, &params, &format!("/v1/{collection}"))
+    let limit = params["limit"].as_i64().and_then(|limit| usize::try_from(limit).ok()).unwrap_or(LIMIT_DEFAULT);
+    let mut all = state.all(listing.kind).rev();
+    let after = text(&params, "starting_after");
+    if !after.is_empty() && !all.any(|object| text(object, "id") == after) {
+        return Err(not_there("starting_after", after));
+    }
+    let matching = all.filter(|object| wanted(state, listing, object, &params));
+    let before = text(&params, "ending_before");
+    let (data, more) = if before.is_empty() {
+        // One more than is shown tells whether there is more.
+        let mut data: Vec<&Value> = matching.take(limit + 1).collect();
+        let more = data.len() > limit;
+        data.truncate(limit);
+        (data, more)
+    } else {
+        let newer: Vec<&Value> = matching.take_while(|object| text(object, "id") != before).collect();
+        if !state.has(listing.kind, before) {
+            return Err(not_there("ending_before", before));
+        }
+        let from = newer.len().saturating_sub(limit);
+        (newer.get(from..).unwrap_or_default().to_vec(), from > 0)
+    };
+    Ok(json!({"object": "list", "data": data, "has_more": more, "url": format!("/v1/{collection}")}))
+}
+
+fn not_there(name: &'static str, id: &str) -> ApiError {
+    ApiError::param(name, format!("No such object: '{id}'")).code("resource_missing")
 }
 
 fn special(kind: &str, params: &Value) -> Result<(), ApiError> {
@@ -133,32 +157,6 @@ fn narrowed(kind: &str, object: &Value, params: &Value, name: &str, pointer: &st
         ("subscription", "status", "all") | (_, _, "") => true,
         _ => has == given,
     }
-}
-
-/// One page of what matched, newest first.
-fn page(matching: &[&Value], params: &Value, url: &str) -> ApiResult {
-    let limit = params["limit"].as_i64().and_then(|limit| usize::try_from(limit).ok()).unwrap_or(LIMIT_DEFAULT);
-    let position = |name: &str| -> Result<Option<usize>, ApiError> {
-        let id = text(params, name);
-        if id.is_empty() {
-            return Ok(None);
-        }
-        match matching.iter().position(|object| text(object, "id") == id) {
-            Some(at) => Ok(Some(at)),
-            None => Err(ApiError::param(name, format!("No such object: '{id}'")).code("resource_missing")),
-        }
-    };
-    let (after, before) = (position("starting_after")?, position("ending_before")?);
-    let (from, to) = match (after, before) {
-        (_, Some(before)) => (before.saturating_sub(limit), before),
-        (after, None) => {
-            let from = after.map_or(0, |at| at + 1);
-            (from, matching.len().min(from + limit))
-        }
-    };
-    let more = if before.is_some() { from > 0 } else { to < matching.len() };
-    let data = matching.get(from..to).unwrap_or_default();
-    Ok(json!({"object": "list", "data": data, "has_more": more, "url": url}))
 }
 
 /// Replaces ids by the objects they name, as `expand[]` asks.

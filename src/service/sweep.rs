@@ -56,7 +56,7 @@ const fn objects(name: &'static str, since: bool, narrowed: &'static [(&'static 
     Stage { name, collection: name, events: false, since, narrowed }
 }
 
-const STAGES: [Stage; 11] = [
+const STAGES: [Stage; 12] = [
     events("events not delivered", &[("delivery_success", "false")]),
     events("events", &[]),
     // Charges first, with the time at which their money was booked: nothing else says when a bank debit came.
@@ -71,6 +71,8 @@ const STAGES: [Stage; 11] = [
     // Decided months after they were opened, and few.
     objects("disputes", false, &[]),
     objects("subscriptions", false, &[("status", "all")]),
+    // Whose they are, where no checkout of ours told.
+    objects("customers", true, &[]),
 ];
 
 /// Why a sweep stopped. What it found is kept, and the next goes on from there.

@@ -3,6 +3,7 @@
 //! This layer decides nothing: it reads and writes what `domain` computed. It must not talk to Stripe or send mail, and
 //! no transaction it opens may be held across a network call.
 
+mod adoptions;
 mod books;
 mod campaigns;
 mod db;

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{PLEDGE_KEY, word};
+use super::{PLEDGE_KEY, reference, word};
 use crate::domain::event::{Envelope, News};
 use crate::domain::facts::{Evidence, Fact, Links, Object, ObjectKind, Snapshot, State};
 
@@ -290,11 +290,6 @@ fn links(kind: ObjectKind, object: &Value) -> Links {
 fn invoice_of(intent: &Value) -> Option<String> {
     let reference_of_order = || reference(intent.pointer("/payment_details/order_reference")?);
     reference(&intent["invoice"]).or_else(|| reference_of_order().filter(|id| id.starts_with("in_")))
-}
-
-/// An id, or the id of the object that stands in its place.
-fn reference(value: &Value) -> Option<String> {
-    word(value).or_else(|| word(&value["id"]))
 }
 
 /// In upper case.
