@@ -28,7 +28,7 @@ use crate::service::later::{Asking, Desk};
 use crate::service::reconcile::Reconciler;
 use crate::store::{Store, StoreError};
 use crate::vault::{IndexKey, Opener, Sealer, VaultError};
-use crate::worker::{self, EventWorker, OutboxWorker, ReceiptWorker};
+use crate::worker::{self, EventWorker, NoticeWorker, OutboxWorker, ReceiptWorker};
 use lock::FileLock;
 
 /// How long requests in flight may take once the server is told to stop. The web's own grace is shorter.
@@ -216,15 +216,11 @@ impl Parts {
             hour: self.settings.reminders.hour,
             stale_days: self.settings.reminders.stale_days,
         };
-        let receipts = ReceiptWorker {
-            store: self.store.clone(),
-            clock: self.clock.clone(),
-            random: self.random.clone(),
-            sealer: self.sealer.clone(),
-            opener: Arc::clone(&opener),
-            index: Arc::clone(&reconciler.index),
-            zone: reconciler.zone.clone(),
-            receipts: worker.mail.receipts,
+        let receipts = ReceiptWorker { desk: desk.clone(), receipts: worker.mail.receipts };
+        let notices = NoticeWorker {
+            desk: desk.clone(),
+            gateway: self.gateway.clone(),
+            renewal_notice_days: worker.mail.renewal_notice_days,
         };
         let outbox = OutboxWorker {
             store: self.store.clone(),
@@ -236,7 +232,7 @@ impl Parts {
         };
         let events = EventWorker::new(reconciler, opener, self.gateway.clone());
         let arrived = Arc::clone(&self.arrived);
-        Ok(Part::start(|stop| worker::run(events, desk, receipts, outbox, arrived, stop)))
+        Ok(Part::start(|stop| worker::run(events, desk, receipts, notices, outbox, arrived, stop)))
     }
 
     fn web_state(&self, web: &WebSettings, ops: Ops, inbox: Inbox) -> WebState {

@@ -6,6 +6,7 @@
 
 pub mod checkout;
 pub mod decode;
+pub mod reasons;
 pub mod signature;
 mod transport;
 

@@ -5,7 +5,9 @@
 
 pub mod checkouts;
 pub mod events;
+mod letters;
 pub mod newsletter;
+pub mod notices;
 pub mod outbox;
 pub mod receipts;
 pub mod reminders;
@@ -21,6 +23,7 @@ use tokio_util::sync::CancellationToken;
 pub use checkouts::CheckoutWorker;
 pub use events::EventWorker;
 pub use newsletter::NewsletterWorker;
+pub use notices::NoticeWorker;
 pub use outbox::OutboxWorker;
 pub use receipts::ReceiptWorker;
 pub use reminders::ReminderWorker;
@@ -31,6 +34,7 @@ use crate::clock::HOUR;
 use crate::service::later::Desk;
 use crate::service::reconcile::ReconcileError;
 use crate::store::BATCH;
+use notices::RENEWALS_EVERY;
 
 /// How long the worker rests when nothing was due and nobody called.
 const REST: Duration = Duration::from_millis(500);
@@ -43,6 +47,8 @@ const REST_AFTER_FAILURE: Duration = Duration::from_secs(1);
 const REST_WITHOUT_MAIL: Duration = Duration::from_mins(1);
 /// How long nobody looks for payments to be thanked for.
 const REST_OF_RECEIPTS: Duration = Duration::from_secs(2);
+/// How long nobody looks for what else donors are to be told.
+const REST_OF_NOTICES: Duration = Duration::from_secs(5);
 /// How often, in seconds, what has had its time is forgotten.
 const FORGET_EVERY: i64 = HOUR;
 
@@ -51,6 +57,7 @@ pub async fn run(
     events: EventWorker,
     desk: Desk,
     receipts: ReceiptWorker,
+    notices: NoticeWorker,
     outbox: OutboxWorker,
     arrived: Arc<Notify>,
     stop: CancellationToken,
@@ -61,10 +68,10 @@ pub async fn run(
     let reminders = Reminders { worker: ReminderWorker { desk }, tidy_at: i64::MIN };
     let outbox = OutboxWorker { stop: stop.clone(), ..outbox };
     // Where no mail is sent, addresses would be put down for nothing.
-    let receipts = Some(receipts).filter(|_| outbox.post.is_some());
-    let receipts = async {
-        if let Some(receipts) = receipts {
-            rounds(receipts, stop.clone()).await;
+    let is_sent = outbox.post.is_some();
+    let to_donors = async {
+        if is_sent {
+            tokio::join!(rounds(receipts, stop.clone()), run_notices(notices, stop.clone()));
         }
     };
     tokio::join!(
@@ -73,7 +80,7 @@ pub async fn run(
         rounds(requests, stop.clone()),
         rounds(newsletter, stop.clone()),
         rounds(reminders, stop.clone()),
-        receipts,
+        to_donors,
         rounds(outbox, stop.clone())
     );
 }
@@ -126,6 +133,38 @@ impl Job for ReceiptWorker {
 
     async fn round(&mut self) -> Result<usize, String> {
         self.run_once().await.map_err(|error| error.code())
+    }
+}
+
+/// Notices, and those of renewals now and then.
+struct Notices {
+    worker: NoticeWorker,
+    renewals_at: i64,
+}
+
+impl Job for Notices {
+    const NAME: &'static str = "notices";
+
+    fn idle(&self) -> Duration {
+        REST_OF_NOTICES
+    }
+
+    async fn round(&mut self) -> Result<usize, String> {
+        let now = self.worker.desk.clock.now();
+        if now >= self.renewals_at {
+            self.worker.tell_of_renewals().await.map_err(|error| error.code())?;
+            self.renewals_at = now + RENEWALS_EVERY;
+        }
+        self.worker.run_once().await.map_err(|error| error.code())
+    }
+}
+
+/// Tells donors until `stop`; a call to Stripe is then given up, for it may be repeated.
+async fn run_notices(worker: NoticeWorker, stop: CancellationToken) {
+    let notices = Notices { worker, renewals_at: i64::MIN };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = rounds(notices, stop.clone()) => {}
     }
 }
 
