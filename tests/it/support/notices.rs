@@ -57,7 +57,7 @@ impl Notices {
             assert!(mail.encrypted);
             assert_eq!(mail.to, "reader@example.com");
             let message = MessageParser::default().parse(mail.text.as_bytes()).expect("a message");
-            let text = message.body_text(0).expect("a text").replace(['\r', '\u{a0}'], "");
+            let text = message.body_text(0).expect("a text").replace('\r', "").replace('\u{a0}', " ");
             Notice { subject: message.subject().expect("a subject").to_owned(), text }
         });
         new.collect()
