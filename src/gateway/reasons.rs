@@ -17,9 +17,9 @@ pub const NOT_SAID: &str = "not_said";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Standing {
     Failed(Failure),
-    /// It came meanwhile, or is tried anew.
+    /// It is tried anew, and may fail again.
     OnItsWay,
-    /// Nobody wants it any more.
+    /// It came, or nobody wants it any more.
     Over,
 }
 
@@ -62,21 +62,20 @@ impl Gateway {
     }
 }
 
-/// Whether a payment intent with this status may still bring its money without anybody doing anything, or brought it.
+/// Whether a payment intent with this status may still bring its money, or fail, without anybody doing anything.
 pub fn is_on_its_way(status: &str) -> bool {
-    matches!(status, "succeeded" | "processing" | "requires_capture")
+    matches!(status, "processing" | "requires_capture")
 }
 
 /// What Stripe does not tell is as the books have it: it failed.
 fn standing(invoice: Option<&Value>, intent: &Value) -> Standing {
-    let status = |object: Option<&Value>| object.and_then(|object| object["status"].as_str().map(str::to_owned));
-    match status(invoice).as_deref() {
-        Some("paid") => return Standing::OnItsWay,
-        None | Some("open") => {}
-        Some(_) => return Standing::Over,
+    if invoice.and_then(|invoice| invoice["status"].as_str()).is_some_and(|status| status != "open") {
+        return Standing::Over;
     }
-    if intent["status"].as_str().is_some_and(is_on_its_way) {
-        return Standing::OnItsWay;
+    match intent["status"].as_str() {
+        Some("succeeded") => return Standing::Over,
+        Some(status) if is_on_its_way(status) => return Standing::OnItsWay,
+        _ => {}
     }
     let told = |field: &str| invoice.map(|invoice| &invoice[field]);
     let page = told("hosted_invoice_url").and_then(Value::as_str).filter(|url| is_page(url));
@@ -158,7 +157,8 @@ mod tests {
         assert_eq!(stands("open", "requires_payment_method"), failed(NOT_SAID, None));
         assert_eq!(stands("open", "requires_action"), failed("authentication_needed", None));
         for (invoice, intent, how) in [
-            ("paid", "succeeded", Standing::OnItsWay),
+            ("paid", "succeeded", Standing::Over),
+            ("open", "succeeded", Standing::Over),
             ("open", "processing", Standing::OnItsWay),
             ("void", "canceled", Standing::Over),
             ("uncollectible", "requires_payment_method", Standing::Over),
