@@ -31,7 +31,7 @@ use crate::service::reconcile::Reconciler;
 use crate::service::sweep::Sweeper;
 use crate::store::{Store, StoreError};
 use crate::vault::{IndexKey, Opener, Sealer, VaultError};
-use crate::worker::{self, EventWorker, OutboxWorker, ReceiptWorker, SweepWorker};
+use crate::worker::{self, EventWorker, Jobs, NoticeWorker, OutboxWorker, ReceiptWorker, SweepWorker};
 pub use backfill::Backfill;
 use lock::FileLock;
 
@@ -247,15 +247,11 @@ impl Parts {
             hour: self.settings.reminders.hour,
             stale_days: self.settings.reminders.stale_days,
         };
-        let receipts = ReceiptWorker {
-            store: self.store.clone(),
-            clock: self.clock.clone(),
-            random: self.random.clone(),
-            sealer: self.sealer.clone(),
-            opener: Arc::clone(&opener),
-            index: Arc::clone(&reconciler.index),
-            zone: reconciler.zone.clone(),
-            receipts: worker.mail.receipts,
+        let receipts = ReceiptWorker { desk: desk.clone(), receipts: worker.mail.receipts };
+        let notices = NoticeWorker {
+            desk: desk.clone(),
+            gateway: self.gateway.clone(),
+            renewal_notice_days: worker.mail.renewal_notice_days,
         };
         let outbox = OutboxWorker {
             store: self.store.clone(),
@@ -269,7 +265,8 @@ impl Parts {
         let sweep = self.settings.sweep;
         let sweep = sweep.every.map(|every| SweepWorker::new(self.sweeper(), every, sweep.silence, account_known));
         let arrived = Arc::clone(&self.arrived);
-        Ok(Part::start(|stop| worker::run(events, desk, receipts, outbox, sweep, arrived, stop)))
+        let jobs = Jobs { events, desk, receipts, notices, outbox, sweep };
+        Ok(Part::start(|stop| worker::run(jobs, arrived, stop)))
     }
 
     fn web_state(&self, web: &WebSettings, ops: Ops, inbox: Inbox) -> WebState {

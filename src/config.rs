@@ -15,7 +15,9 @@ use std::net::SocketAddr;
 
 use secrecy::SecretString;
 
-pub use mail::{MailCommands, MailSettings, MailTransport, Protection, Receipts, Sending, SmtpServer};
+pub use mail::{
+    DEFAULT_RENEWAL_NOTICE_DAYS, MailCommands, MailSettings, MailTransport, Protection, Receipts, Sending, SmtpServer,
+};
 pub use sources::{BasicFlags, ENV_FILE, Flags, Sources};
 pub use values::{DatabaseUrl, LogFormat, Mode, NewsroomZone, Origin, StripeKey};
 
@@ -233,6 +235,13 @@ pub const SETTINGS: &[Setting] = &[
         Some("each"),
         "Which payments of a recurring pledge are followed by a receipt; the first one always is.",
         "each, annual or none",
+    ),
+    row(
+        "RENEWAL_NOTICE_DAYS",
+        Some("renewal-notice-days"),
+        Some("7"),
+        "How many days before an annual renewal its donor is written to; 0: never. Nobody is before a monthly one.",
+        "a whole number from 0 to 60",
     ),
     row(
         "LOG",

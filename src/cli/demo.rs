@@ -19,8 +19,9 @@ use super::{CliError, print};
 use crate::app::{App, Running};
 use crate::clock::{Clock, MINUTE};
 use crate::config::{
-    Basics, DatabaseUrl, Log, LogFormat, MailSettings, MailTransport, NewsroomZone, Origin, Receipts, ReminderSettings,
-    Sending, Settings, StripeKey, SweepSettings, WebSettings, WorkerSettings, live_stripe_key_in_environment,
+    Basics, DEFAULT_RENEWAL_NOTICE_DAYS, DatabaseUrl, Log, LogFormat, MailSettings, MailTransport, NewsroomZone,
+    Origin, Receipts, ReminderSettings, Sending, Settings, StripeKey, SweepSettings, WebSettings, WorkerSettings,
+    live_stripe_key_in_environment,
 };
 use crate::domain::campaign::DEFAULT;
 use crate::domain::mailbox::{Line, Mailbox};
@@ -274,6 +275,7 @@ fn mail(folder: &Path) -> Result<MailSettings, CliError> {
         postal_address,
         templates: None,
         receipts: Receipts::Each,
+        renewal_notice_days: DEFAULT_RENEWAL_NOTICE_DAYS,
     })
 }
 

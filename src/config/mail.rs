@@ -37,6 +37,9 @@ impl Receipts {
     }
 }
 
+/// How many days before an annual renewal its donor is written to, where nothing else is said.
+pub const DEFAULT_RENEWAL_NOTICE_DAYS: i64 = 7;
+
 /// A server that takes mail.
 #[derive(Debug, Clone)]
 pub struct SmtpServer {
@@ -177,6 +180,8 @@ pub struct MailSettings {
     /// A newsroom's own templates.
     pub templates: Option<PathBuf>,
     pub receipts: Receipts,
+    /// How many days before an annual renewal its donor is written to; 0: never.
+    pub renewal_notice_days: i64,
 }
 
 /// Where mail goes and from whom it comes.

@@ -24,6 +24,8 @@ const MAX_PROXIES: usize = 16;
 const MAX_STALE_DAYS: i64 = 60;
 const MAX_SWEEP_MINUTES: i64 = 24 * 60;
 const MAX_SILENCE_HOURS: i64 = 365 * 24;
+/// Longer before a renewal, a notice of it would be forgotten again.
+const MAX_RENEWAL_NOTICE_DAYS: i64 = 60;
 
 impl Basics {
     /// What `migrate` and `report` need.
@@ -248,18 +250,25 @@ impl Reader {
         let postal = self.get("MAIL_POSTAL_ADDRESS", |text| (!text.contains(breaks)).then(|| Line::of(text)));
         let templates = self.get("MAIL_TEMPLATES", |text| optional(text, |text| Some(text.into())));
         let receipts = self.get("RECEIPTS", Receipts::parse);
-        let (transport, from, postal_address, templates, receipts) =
-            (transport?, from?, postal?, templates?, receipts?);
-        let Some(transport) = transport else {
-            return Some(MailSettings { sending: None, postal_address, templates, receipts });
+        let notice_days = |text: &str| text.parse().ok().filter(|days| (0..=MAX_RENEWAL_NOTICE_DAYS).contains(days));
+        let renewal_notice_days = self.get("RENEWAL_NOTICE_DAYS", notice_days);
+        let (transport, from, postal_address) = (transport?, from?, postal?);
+        let settings = MailSettings {
+            sending: None,
+            postal_address,
+            templates: templates?,
+            receipts: receipts?,
+            renewal_notice_days: renewal_notice_days?,
         };
+        let Some(transport) = transport else { return Some(settings) };
         // A mail without a sender cannot be answered, and one without an address is unlawful in many places.
-        let missing = [("MAIL_FROM", from.is_none()), ("MAIL_POSTAL_ADDRESS", postal_address.as_str().is_empty())];
+        let missing =
+            [("MAIL_FROM", from.is_none()), ("MAIL_POSTAL_ADDRESS", settings.postal_address.as_str().is_empty())];
         for setting in missing.into_iter().filter(|(_, missing)| *missing).filter_map(|(name, _)| setting(name)) {
             let what = format!("is needed with MAINSTAY_SMTP_URL and not given. Set it to {}.", setting.expected);
             self.problem(setting.variable(), what);
         }
-        Some(MailSettings { sending: Some(Sending { transport, from: from? }), postal_address, templates, receipts })
+        Some(MailSettings { sending: Some(Sending { transport, from: from? }), ..settings })
     }
 
     fn check_key_pair(&mut self, public: &str, private: &SecretString) {

@@ -126,6 +126,7 @@ fn no_secret_is_a_flag_and_every_other_setting_is_one() {
             "mail-postal-address",
             "mail-templates",
             "receipts",
+            "renewal-notice-days",
             "log",
             "log-format",
         ]

@@ -10,7 +10,7 @@ pub const TRY_FOR: i64 = 48 * 3600;
 /// Why a payment failed, as mails put it into words; any other word is told as a plain failure.
 pub const FAILURE_REASONS: [&str; 4] = ["insufficient_funds", "expired_card", "authentication_needed", "declined"];
 /// Why a pledge ended, likewise.
-pub const END_REASONS: [&str; 3] = ["by_donor", "by_newsroom", "unpaid"];
+pub const END_REASONS: [&str; 5] = ["by_donor", "by_newsroom", "asked", "unpaid", "disputed"];
 
 macro_rules! kinds {
     ($($name:ident = $word:literal),+ $(,)?) => {

@@ -8,6 +8,7 @@ pub mod adopt;
 pub mod checkout;
 pub mod decode;
 pub mod list;
+pub mod reasons;
 pub mod signature;
 mod transport;
 

@@ -71,7 +71,7 @@ fn expected(kind: EmailKind) -> &'static [(&'static str, Is)] {
             &[("given", Given), ("reason", Text), ("next_try_on", MAYBE_DATE), ("pay_url", MAYBE_URL)]
         }
         EmailKind::PledgeEnded => &[("given", Given), ("ended_on", Date), ("why", Text)],
-        EmailKind::RenewalNotice => &[("amount", Amount), ("charged_on", Date), ("stop_url", Url)],
+        EmailKind::RenewalNotice => &[("amount", Amount), ("charged_on", Date), ("stop_url", MAYBE_URL)],
         EmailKind::Refund => &[("amount", Amount), ("refunded_on", Date)],
     }
 }

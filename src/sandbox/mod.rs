@@ -19,6 +19,7 @@ mod disputes;
 mod error;
 mod faults;
 mod form;
+mod hosted;
 mod idempotency;
 mod inbox;
 mod ledger;

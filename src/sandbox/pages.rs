@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::state::{State, text};
-use super::{Card, PayOutcome, Person, Sandbox, SandboxError, dashboard, inbox, money};
+use super::{Card, PayOutcome, Person, Sandbox, SandboxError, dashboard, hosted, inbox, money};
 
 /// Everything but the API.
 pub(super) fn routes(sandbox: Sandbox) -> Router {
@@ -28,6 +28,7 @@ pub(super) fn routes(sandbox: Sandbox) -> Router {
         .route("/dispute", post(dashboard::dispute))
         .route("/c/pay/{session}", get(checkout).post(pay))
         .route("/c/pay/{session}/authenticate", post(authenticate))
+        .route("/invoices/{invoice}", get(hosted::show).post(hosted::pay))
         .route("/p/session/{portal}", get(portal))
         .route("/p/session/{portal}/cancel", post(portal_cancel))
         .layer(middleware::map_response(no_store))
@@ -121,8 +122,18 @@ fn form(session: &Value, alert: Option<&str>) -> String {
         "<form method=\"post\" action=\"/c/pay/{id}\">\
          <label>Email <input type=\"email\" name=\"email\" value=\"{email}\" required autocomplete=\"email\"></label>\
          <label>Name <input type=\"text\" name=\"name\" value=\"Ada Reader\" autocomplete=\"name\"></label>\
-         <fieldset><legend>Test card</legend>"
+         {}<button type=\"submit\">Pay</button></form>",
+        cards()
     );
+    if let Some(back) = session["cancel_url"].as_str() {
+        let _ = write!(html, "<p><a href=\"{}\">Back</a></p>", escape(back));
+    }
+    html
+}
+
+/// The choice of a test card.
+pub(super) fn cards() -> String {
+    let mut html = "<fieldset><legend>Test card</legend>".to_owned();
     for card in Card::ALL {
         let checked = if card == Card::Works { " checked" } else { "" };
         let _ = write!(
@@ -132,11 +143,7 @@ fn form(session: &Value, alert: Option<&str>) -> String {
             card.label()
         );
     }
-    html.push_str("</fieldset><button type=\"submit\">Pay</button></form>");
-    if let Some(back) = session["cancel_url"].as_str() {
-        let _ = write!(html, "<p><a href=\"{}\">Back</a></p>", escape(back));
-    }
-    html
+    html + "</fieldset>"
 }
 
 #[derive(Deserialize)]

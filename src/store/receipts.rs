@@ -1,6 +1,6 @@
 //! Payments whose donors are to be written to.
 
-use super::{NewEmail, Store, StoreError};
+use super::{NewEmail, Recipient, Store, StoreError};
 use crate::domain::facts::{Fact, State};
 use crate::domain::money::{Currency, Money};
 use crate::domain::pledge::Frequency;
@@ -13,11 +13,7 @@ pub struct Unreceipted {
     pub money: Money,
     pub succeeded_at: i64,
     pub frequency: Frequency,
-    pub campaign: String,
-    /// Of the checkout page.
-    pub locale: Option<String>,
-    pub donor_id: String,
-    pub email_sealed: Vec<u8>,
+    pub recipient: Recipient,
     /// Whether it is the first of its pledge.
     pub first: bool,
     /// When Stripe says the paid period ends, for what recurs and is not to end with it.
@@ -53,10 +49,12 @@ impl UnreceiptedRow {
             frequency: Frequency::parse(&self.frequency).ok_or(CORRUPT)?,
             stripe_key: self.stripe_key,
             succeeded_at: self.succeeded_at,
-            campaign: self.campaign,
-            locale: self.locale,
-            donor_id: self.donor_id,
-            email_sealed: self.email_sealed,
+            recipient: Recipient {
+                campaign: self.campaign,
+                locale: self.locale,
+                donor_id: self.donor_id,
+                email_sealed: self.email_sealed,
+            },
             first: self.earlier == 0,
             next_at,
         })

@@ -5,7 +5,9 @@
 
 pub mod checkouts;
 pub mod events;
+mod letters;
 pub mod newsletter;
+pub mod notices;
 pub mod outbox;
 pub mod receipts;
 pub mod reminders;
@@ -22,6 +24,7 @@ use tokio_util::sync::CancellationToken;
 pub use checkouts::CheckoutWorker;
 pub use events::EventWorker;
 pub use newsletter::NewsletterWorker;
+pub use notices::NoticeWorker;
 pub use outbox::OutboxWorker;
 pub use receipts::ReceiptWorker;
 pub use reminders::ReminderWorker;
@@ -33,6 +36,7 @@ use crate::clock::HOUR;
 use crate::service::later::Desk;
 use crate::service::reconcile::ReconcileError;
 use crate::store::BATCH;
+use notices::RENEWALS_EVERY;
 
 /// How long the worker rests when nothing was due and nobody called.
 const REST: Duration = Duration::from_millis(500);
@@ -47,29 +51,37 @@ const REST_WITHOUT_MAIL: Duration = Duration::from_mins(1);
 const REST_OF_RECEIPTS: Duration = Duration::from_secs(2);
 /// How long nobody looks whether it is time to sweep.
 const REST_OF_SWEEP: Duration = Duration::from_secs(1);
+/// How long nobody looks for what else donors are to be told.
+const REST_OF_NOTICES: Duration = Duration::from_secs(5);
 /// How often, in seconds, what has had its time is forgotten.
 const FORGET_EVERY: i64 = HOUR;
 
-/// Everything the worker role does, until `stop`.
-pub async fn run(
-    events: EventWorker,
-    desk: Desk,
-    receipts: ReceiptWorker,
-    outbox: OutboxWorker,
-    sweep: Option<SweepWorker>,
-    arrived: Arc<Notify>,
-    stop: CancellationToken,
-) {
+/// What the worker role does.
+#[derive(Debug)]
+pub struct Jobs {
+    pub events: EventWorker,
+    /// What is asked for later is worked on from here.
+    pub desk: Desk,
+    pub receipts: ReceiptWorker,
+    pub notices: NoticeWorker,
+    pub outbox: OutboxWorker,
+    /// None where Stripe is not to be looked through.
+    pub sweep: Option<SweepWorker>,
+}
+
+/// Does all of it until `stop`. `arrived` is rung when an event was stored by this process.
+pub async fn run(jobs: Jobs, arrived: Arc<Notify>, stop: CancellationToken) {
+    let Jobs { events, desk, receipts, notices, outbox, sweep } = jobs;
     let checkouts = events.checkouts();
     let requests = RequestWorker::new(desk.clone());
     let newsletter = NewsletterWorker { desk: desk.clone() };
     let reminders = Reminders { worker: ReminderWorker { desk }, tidy_at: i64::MIN };
     let outbox = OutboxWorker { stop: stop.clone(), ..outbox };
     // Where no mail is sent, addresses would be put down for nothing.
-    let receipts = Some(receipts).filter(|_| outbox.post.is_some());
-    let receipts = async {
-        if let Some(receipts) = receipts {
-            rounds(receipts, stop.clone()).await;
+    let is_sent = outbox.post.is_some();
+    let to_donors = async {
+        if is_sent {
+            tokio::join!(rounds(receipts, stop.clone()), run_notices(notices, stop.clone()));
         }
     };
     tokio::join!(
@@ -79,7 +91,7 @@ pub async fn run(
         rounds(requests, stop.clone()),
         rounds(newsletter, stop.clone()),
         rounds(reminders, stop.clone()),
-        receipts,
+        to_donors,
         rounds(outbox, stop.clone())
     );
 }
@@ -132,6 +144,38 @@ impl Job for ReceiptWorker {
 
     async fn round(&mut self) -> Result<usize, String> {
         self.run_once().await.map_err(|error| error.code())
+    }
+}
+
+/// Notices, and those of renewals now and then.
+struct Notices {
+    worker: NoticeWorker,
+    renewals_at: i64,
+}
+
+impl Job for Notices {
+    const NAME: &'static str = "notices";
+
+    fn idle(&self) -> Duration {
+        REST_OF_NOTICES
+    }
+
+    async fn round(&mut self) -> Result<usize, String> {
+        let now = self.worker.desk.clock.now();
+        if now >= self.renewals_at {
+            self.worker.tell_of_renewals().await.map_err(|error| error.code())?;
+            self.renewals_at = now + RENEWALS_EVERY;
+        }
+        self.worker.run_once().await.map_err(|error| error.code())
+    }
+}
+
+/// Tells donors until `stop`; a call to Stripe is then given up, for it may be repeated.
+async fn run_notices(worker: NoticeWorker, stop: CancellationToken) {
+    let notices = Notices { worker, renewals_at: i64::MIN };
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = rounds(notices, stop.clone()) => {}
     }
 }
 

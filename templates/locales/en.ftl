@@ -185,13 +185,16 @@ mail-ended-lead = Your support of { $campaign } ended on { $date }: { $given }.
 mail-ended-why = { $why ->
     [by_donor] You stopped it. Nothing more will be charged.
     [by_newsroom] We stopped it. Nothing more will be charged.
+    [asked] It was stopped, as was asked for. Nothing more will be charged.
     [unpaid] The last payments did not go through. Nothing more will be charged.
+    [disputed] A payment was disputed at the bank, so it was stopped. Nothing more will be charged.
    *[other] Nothing more will be charged.
 }
 mail-ended-thanks = Thank you for all you gave.
 mail-renewal-subject = Your annual support renews on { $date }: { $campaign }
 mail-renewal-lead = On { $date } we charge { $amount } for another year of your support of { $campaign }.
 mail-renewal-choice = You need not do anything. If you want to change or stop it, do so before that day.
+mail-renewal-answer = To change or stop it, answer this mail.
 mail-refund-subject = Your refund of { $amount }: { $campaign }
 mail-refund-lead = On { $date } we sent back { $amount } that you had given to { $campaign }.
 mail-refund-wait = It may take up to ten days until your bank shows it.

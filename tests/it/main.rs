@@ -35,6 +35,8 @@ mod mail_texts;
 #[cfg(test)]
 mod newsletter;
 #[cfg(test)]
+mod notices;
+#[cfg(test)]
 mod order;
 #[cfg(test)]
 mod outages;

@@ -86,13 +86,14 @@ pub fn mail_settings(url: &str) -> MailSettings {
         postal_address,
         templates: None,
         receipts: Receipts::Each,
+        renewal_notice_days: 7,
     }
 }
 
-fn worker(store: &Store, clock: &Clock, seed: u64, url: Option<&str>) -> OutboxWorker {
-    let nowhere =
-        MailSettings { sending: None, postal_address: Line::default(), templates: None, receipts: Receipts::Each };
-    let settings = url.map_or(nowhere, mail_settings);
+/// Who sends the mails of an outbox to `url`, or to nobody.
+pub fn worker(store: &Store, clock: &Clock, seed: u64, url: Option<&str>) -> OutboxWorker {
+    let nowhere = || MailSettings { sending: None, ..mail_settings("file:nowhere") };
+    let settings = url.map_or_else(nowhere, mail_settings);
     OutboxWorker {
         store: store.clone(),
         clock: clock.clone(),
