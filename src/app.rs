@@ -256,6 +256,7 @@ impl Parts {
             allowed_origins: web.allowed_origins.iter().map(ToString::to_string).collect(),
             trusted_proxies: web.trusted_proxies,
             webhook_secrets: web.stripe_webhook_secrets.clone(),
+            mail_bounce_secret: web.mail_bounce_secret.clone(),
         }
     }
 }

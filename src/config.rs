@@ -207,6 +207,13 @@ pub const SETTINGS: &[Setting] = &[
         "a folder",
     ),
     row(
+        "MAIL_BOUNCE_SECRET",
+        None,
+        Some(""),
+        "The secret by which a mail service reports bounces and complaints. Without it, nobody can.",
+        "at least 32 letters, digits and -._~, as `openssl rand -hex 32` makes them",
+    ),
+    row(
         "RECEIPTS",
         Some("receipts"),
         Some("each"),
@@ -325,6 +332,8 @@ pub struct WebSettings {
     /// Proxies of ours that stand in front, each adding to `X-Forwarded-For`.
     pub trusted_proxies: usize,
     pub stripe_webhook_secrets: Vec<SecretString>,
+    /// By which bounces are reported; without it nobody can.
+    pub mail_bounce_secret: Option<SecretString>,
 }
 
 /// What only the worker half needs.

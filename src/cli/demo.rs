@@ -249,6 +249,7 @@ fn settings(
         vault_public_key: keys.public,
         reminders: ReminderSettings { hour: DEFAULT_HOUR, stale_days: DEFAULT_STALE_DAYS },
         web: Some(WebSettings {
+            mail_bounce_secret: None,
             public_url: public_url.clone(),
             allowed_origins: vec![paper],
             trusted_proxies: 0,

@@ -5,6 +5,7 @@
 //! ours but `id`.
 
 pub mod books;
+pub mod bounce;
 pub mod calendar;
 pub mod campaign;
 pub mod campaign_file;

@@ -38,6 +38,8 @@ pub struct WebState {
     pub trusted_proxies: usize,
     /// The signing secrets in force.
     pub webhook_secrets: Vec<SecretString>,
+    /// By which bounces are reported.
+    pub mail_bounce_secret: Option<SecretString>,
 }
 
 /// What giving needs.
