@@ -158,9 +158,10 @@ impl Parts {
         address: SocketAddr,
         worker_lock: Option<FileLock>,
     ) -> Result<Running, AppError> {
-        let work = match &self.settings.worker {
-            Some(worker) => Some(self.start_work(worker)?),
-            None => None,
+        let desk = self.settings.worker.as_ref().map(|worker| self.desk(worker)).transpose()?;
+        let work = match (&self.settings.worker, &desk) {
+            (Some(worker), Some(desk)) => Some(self.start_work(worker, desk.clone())?),
+            _ => None,
         };
         let ops = Ops {
             store: self.store.clone(),
@@ -176,7 +177,7 @@ impl Parts {
                     self.clock.clone(),
                     Arc::clone(&self.arrived),
                 );
-                (serve(listener, http::router(self.web_state(web, ops, inbox))), Some(writer))
+                (serve(listener, http::router(self.web_state(web, ops, inbox, desk))), Some(writer))
             }
             None => (serve(listener, http::ops_router(ops)), None),
         };
@@ -194,27 +195,31 @@ impl Parts {
         })
     }
 
-    fn start_work(&self, worker: &WorkerSettings) -> Result<Part, AppError> {
-        let reconciler = Reconciler {
+    /// What opens and finds what is sealed.
+    fn desk(&self, worker: &WorkerSettings) -> Result<Desk, AppError> {
+        Ok(Desk {
             store: self.store.clone(),
             clock: self.clock.clone(),
             random: self.random.clone(),
             zone: self.settings.basics.time_zone.zone().clone(),
             sealer: self.sealer.clone(),
+            opener: Arc::new(Opener::parse(&worker.vault_private_key)?),
             index: Arc::new(IndexKey::parse(&worker.vault_index_key)?),
-        };
-        let opener = Arc::new(Opener::parse(&worker.vault_private_key)?);
-        let desk = Desk {
-            store: self.store.clone(),
-            clock: self.clock.clone(),
-            random: self.random.clone(),
-            zone: reconciler.zone.clone(),
-            sealer: self.sealer.clone(),
-            opener: Arc::clone(&opener),
-            index: Arc::clone(&reconciler.index),
             public_url: worker.public_url.to_string(),
             hour: self.settings.reminders.hour,
             stale_days: self.settings.reminders.stale_days,
+        })
+    }
+
+    fn start_work(&self, worker: &WorkerSettings, desk: Desk) -> Result<Part, AppError> {
+        let opener = Arc::clone(&desk.opener);
+        let reconciler = Reconciler {
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            random: self.random.clone(),
+            zone: desk.zone.clone(),
+            sealer: self.sealer.clone(),
+            index: Arc::clone(&desk.index),
         };
         let receipts = ReceiptWorker {
             store: self.store.clone(),
@@ -239,7 +244,7 @@ impl Parts {
         Ok(Part::start(|stop| worker::run(events, desk, receipts, outbox, arrived, stop)))
     }
 
-    fn web_state(&self, web: &WebSettings, ops: Ops, inbox: Inbox) -> WebState {
+    fn web_state(&self, web: &WebSettings, ops: Ops, inbox: Inbox, desk: Option<Desk>) -> WebState {
         WebState {
             ops,
             inbox,
@@ -257,6 +262,8 @@ impl Parts {
             trusted_proxies: web.trusted_proxies,
             webhook_secrets: web.stripe_webhook_secrets.clone(),
             mail_bounce_secret: web.mail_bounce_secret.clone(),
+            newsletter_export_token: web.newsletter_export_token.clone(),
+            desk,
         }
     }
 }

@@ -214,6 +214,13 @@ pub const SETTINGS: &[Setting] = &[
         "at least 32 letters, digits and -._~, as `openssl rand -hex 32` makes them",
     ),
     row(
+        "NEWSLETTER_EXPORT_TOKEN",
+        None,
+        Some(""),
+        "The secret by which another program fetches confirmed readers of the newsletter. Without it, none can.",
+        "at least 32 letters, digits and -._~, as `openssl rand -hex 32` makes them",
+    ),
+    row(
         "RECEIPTS",
         Some("receipts"),
         Some("each"),
@@ -334,6 +341,8 @@ pub struct WebSettings {
     pub stripe_webhook_secrets: Vec<SecretString>,
     /// By which bounces are reported; without it nobody can.
     pub mail_bounce_secret: Option<SecretString>,
+    /// By which readers of the newsletter are fetched; without it nobody can.
+    pub newsletter_export_token: Option<SecretString>,
 }
 
 /// What only the worker half needs.

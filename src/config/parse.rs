@@ -187,12 +187,14 @@ impl Reader {
         let trusted_proxies = self.get("TRUSTED_PROXIES", proxies);
         let stripe_webhook_secrets = self.get("STRIPE_WEBHOOK_SECRETS", webhook_secrets);
         let mail_bounce_secret = self.get("MAIL_BOUNCE_SECRET", bearer_secret);
+        let newsletter_export_token = self.get("NEWSLETTER_EXPORT_TOKEN", bearer_secret);
         Some(WebSettings {
             public_url: public_url?,
             allowed_origins: allowed_origins?,
             trusted_proxies: trusted_proxies?,
             stripe_webhook_secrets: stripe_webhook_secrets?,
             mail_bounce_secret: mail_bounce_secret?,
+            newsletter_export_token: newsletter_export_token?,
         })
     }
 

@@ -99,6 +99,11 @@ impl ApiError {
         Self { retry_after: Some(retry_after), ..Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail) }
     }
 
+    /// 501: this process cannot, and another can.
+    pub fn elsewhere(detail: &str) -> Self {
+        Self::new(StatusCode::NOT_IMPLEMENTED, "not_in_this_process", detail)
+    }
+
     /// 502: Stripe did not do it.
     pub fn bad_gateway(code: &'static str, detail: &str, retry_after: u32) -> Self {
         Self { retry_after: Some(retry_after), ..Self::new(StatusCode::BAD_GATEWAY, code, detail) }
@@ -192,7 +197,7 @@ impl From<LaterError> for ApiError {
         match error {
             LaterError::Store(error) => error.into(),
             other => {
-                tracing::error!(reason = other.code(), "a request could not be sealed");
+                tracing::error!(reason = other.code(), "what is sealed could not be worked with");
                 Self::of_status(StatusCode::INTERNAL_SERVER_ERROR)
             }
         }

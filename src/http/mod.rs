@@ -8,6 +8,7 @@ pub mod bounces;
 pub mod campaigns;
 mod client;
 pub mod error;
+pub mod export;
 pub mod extract;
 pub mod give;
 pub mod health;

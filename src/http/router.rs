@@ -22,7 +22,7 @@ use super::limits::Limits;
 use super::pages::Page;
 use super::state::{Giving, Later, Ops, WebState};
 use super::webhooks::{MAX_EVENT, Webhooks};
-use super::{bounces, campaigns, give, health, newsletter, openapi, pledges, reminders, webhooks, widget};
+use super::{bounces, campaigns, export, give, health, newsletter, openapi, pledges, reminders, webhooks, widget};
 use crate::domain::return_url::Sites;
 use crate::id::{Random, RequestId};
 use crate::service::start_pledge::Pledges;
@@ -44,6 +44,8 @@ pub fn router(state: WebState) -> Router {
         trusted_proxies,
         webhook_secrets,
         mail_bounce_secret,
+        newsletter_export_token,
+        desk,
     } = state;
     let (store, clock, random) = (ops.store.clone(), ops.clock.clone(), ops.random.clone());
     let webhooks = Webhooks::new(inbox, webhook_secrets.into(), clock.clone());
@@ -70,6 +72,7 @@ pub fn router(state: WebState) -> Router {
         .merge(widget::routes())
         .layer(CompressionLayer::new())
         .layer(DefaultBodyLimit::max(MAX_BODY))
+        .merge(export::routes(desk, newsletter_export_token.as_ref()))
         .merge(webhooks::routes(webhooks))
         .merge(ops_routes(ops))
         .route("/openapi.yaml", get(openapi::serve));

@@ -17,6 +17,8 @@ mod deploy;
 #[cfg(test)]
 mod evidence;
 #[cfg(test)]
+mod export;
+#[cfg(test)]
 mod full_disk;
 #[cfg(test)]
 mod giving;

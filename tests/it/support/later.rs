@@ -4,6 +4,7 @@ use mainstay::service::later::Desk;
 use mainstay::store::{LeasedEmail, Store};
 use mainstay::vault::{IndexKey, Opener, Place, Sealer};
 use mainstay::worker::{NewsletterWorker, ReminderWorker, RequestWorker};
+use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,6 +13,7 @@ use mainstay::clock::Clock;
 use mainstay::id::Random;
 
 use super::app::{KEYS, PUBLIC_URL, TestApp, reader};
+use super::process::mainstay;
 
 /// A mail of the outbox, opened.
 #[derive(Debug, Clone)]
@@ -57,6 +59,24 @@ fn opener() -> Opener {
 pub fn reminder(email: &str) -> Value {
     json!({"email": email, "due": {"in": "next_month"}, "frequency": "monthly", "amount_minor": 500, "currency": "USD",
         "campaign": "default", "locale": "en", "component": "article-footer", "consent": {"text_version": "reminder-1"}})
+}
+
+/// What a command prints that the newsroom runs on the app's database.
+pub fn run(app: &TestApp, arguments: &[&str]) -> String {
+    let output = mainstay(arguments)
+        .current_dir(app.database.folder.path())
+        .envs([
+            ("MAINSTAY_DATABASE_URL", app.database.url.as_str()),
+            ("MAINSTAY_PUBLIC_URL", PUBLIC_URL),
+            ("MAINSTAY_VAULT_PUBLIC_KEY", KEYS.public.as_str()),
+            ("MAINSTAY_VAULT_PRIVATE_KEY", KEYS.private.expose_secret()),
+            ("MAINSTAY_VAULT_INDEX_KEY", KEYS.index.expose_secret()),
+        ])
+        .output()
+        .expect("it runs");
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{arguments:?}: {errors}");
+    String::from_utf8(output.stdout).expect("text")
 }
 
 impl TestApp {
