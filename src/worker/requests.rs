@@ -44,6 +44,7 @@ impl RequestWorker {
         let now = self.desk.clock.now();
         let leased = self.desk.store.lease_requests(&self.token, now, now + LEASE, BATCH).await?;
         for request in &leased {
+            crate::crash::passing("request leased");
             match self.work(request, now).await {
                 Ok(()) => {}
                 Err(LaterError::Store(StoreError::LeaseLost)) => {
@@ -119,8 +120,7 @@ impl RequestWorker {
             tx.insert_reminder(&row).await?;
             tx.put_emails(&[mail]).await?;
         }
-        tx.finish_request(&request.id, &self.token).await?;
-        Ok(tx.commit().await?)
+        self.finish(tx, request).await
     }
 
     fn reminder_row(
@@ -192,8 +192,7 @@ impl RequestWorker {
             tx.insert_signup(&row).await?;
             tx.put_emails(&[mail]).await?;
         }
-        tx.finish_request(&request.id, &self.token).await?;
-        Ok(tx.commit().await?)
+        self.finish(tx, request).await
     }
 
     /// Sends no mail to those of whom a mail service said that it comes back or is not wanted.
@@ -208,8 +207,16 @@ impl RequestWorker {
         let suppressed: Vec<_> = suppressed.into_iter().collect();
         let mut tx = self.desk.store.begin().await?;
         tx.suppress(&suppressed, now).await?;
+        self.finish(tx, request).await
+    }
+
+    /// Commits what a request came to, and that it came to it.
+    async fn finish(&self, mut tx: Tx, request: &LeasedRequest) -> Result<(), LaterError> {
         tx.finish_request(&request.id, &self.token).await?;
-        Ok(tx.commit().await?)
+        crate::crash::passing("request before commit");
+        tx.commit().await?;
+        crate::crash::passing("request after commit");
+        Ok(())
     }
 
     /// Why nothing may be written to an address.

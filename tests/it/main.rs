@@ -11,6 +11,8 @@ mod commands;
 #[cfg(test)]
 mod crashes;
 #[cfg(test)]
+mod crashes_later;
+#[cfg(test)]
 mod cuts;
 #[cfg(test)]
 mod deploy;
