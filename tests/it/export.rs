@@ -52,6 +52,7 @@ async fn confirmed_signups_are_exported_until_they_are_stopped() {
         assert_eq!(run(&app, &["newsletter", "export", "--since", "2026-11-24"]).lines().count(), 1, "only the head");
         app.press(&format!("{}/unsubscribe", links[0]), "List-Unsubscribe=One-Click").await;
         assert_eq!(run(&app, &["newsletter", "export", "--since", "2026-11-23"]).lines().count(), 2);
+        app.work_later("UTC").await;
         app.mails().await;
         app.finish().await;
     }
