@@ -81,12 +81,12 @@ async fn the_api_answers_what_the_command_prints_and_changes_nothing() {
                 assert_eq!((status, content.as_str(), caching.as_str()), (200, kind, "no-store"), "{body}");
                 let printed = run(&app, &["newsletter", "export", "--since", since, "--format", format]);
                 assert_eq!(body, printed, "{since} as {format}");
-                let lines = if format == "csv" {
+                let count = if format == "csv" {
                     csv::Reader::from_reader(body.as_bytes()).records().count()
                 } else {
                     serde_json::from_str::<Vec<Value>>(&body).expect("a list").len()
                 };
-                assert_eq!(lines, readers, "{since} as {format}");
+                assert_eq!(count, readers, "{since} as {format}");
             }
         }
         let (_, _, _, body) = fetch(&app, "?since=2026-11-24&format=json").await;
