@@ -172,9 +172,10 @@ impl Parts {
         worker_lock: Option<FileLock>,
     ) -> Result<Running, AppError> {
         let known = CancellationToken::new();
-        let work = match &self.settings.worker {
-            Some(worker) => Some(self.start_work(worker, known.clone())?),
-            None => None,
+        let desk = self.settings.worker.as_ref().map(|worker| self.desk(worker)).transpose()?;
+        let work = match (&self.settings.worker, &desk) {
+            (Some(worker), Some(desk)) => Some(self.start_work(worker, desk.clone(), known.clone())?),
+            _ => None,
         };
         let ops = Ops {
             store: self.store.clone(),
@@ -190,7 +191,7 @@ impl Parts {
                     self.clock.clone(),
                     Arc::clone(&self.arrived),
                 );
-                (serve(listener, http::router(self.web_state(web, ops, inbox))), Some(writer))
+                (serve(listener, http::router(self.web_state(web, ops, inbox, desk))), Some(writer))
             }
             None => (serve(listener, http::ops_router(ops)), None),
         };
@@ -208,14 +209,19 @@ impl Parts {
         })
     }
 
-    fn reconciler(&self, worker: &WorkerSettings) -> Result<Reconciler, AppError> {
-        Ok(Reconciler {
+    /// What opens and finds what is sealed.
+    fn desk(&self, worker: &WorkerSettings) -> Result<Desk, AppError> {
+        Ok(Desk {
             store: self.store.clone(),
             clock: self.clock.clone(),
             random: self.random.clone(),
             zone: self.settings.basics.time_zone.zone().clone(),
             sealer: self.sealer.clone(),
+            opener: Arc::new(Opener::parse(&worker.vault_private_key)?),
             index: Arc::new(IndexKey::parse(&worker.vault_index_key)?),
+            public_url: worker.public_url.to_string(),
+            hour: self.settings.reminders.hour,
+            stale_days: self.settings.reminders.stale_days,
         })
     }
 
@@ -232,21 +238,25 @@ impl Parts {
         }
     }
 
-    fn start_work(&self, worker: &WorkerSettings, account_known: CancellationToken) -> Result<Part, AppError> {
-        let reconciler = self.reconciler(worker)?;
-        let opener = Arc::new(Opener::parse(&worker.vault_private_key)?);
-        let desk = Desk {
+    /// What applies events, with the keys of this desk.
+    fn event_worker(&self, desk: &Desk) -> EventWorker {
+        let reconciler = Reconciler {
             store: self.store.clone(),
             clock: self.clock.clone(),
             random: self.random.clone(),
-            zone: reconciler.zone.clone(),
+            zone: desk.zone.clone(),
             sealer: self.sealer.clone(),
-            opener: Arc::clone(&opener),
-            index: Arc::clone(&reconciler.index),
-            public_url: worker.public_url.to_string(),
-            hour: self.settings.reminders.hour,
-            stale_days: self.settings.reminders.stale_days,
+            index: Arc::clone(&desk.index),
         };
+        EventWorker::new(reconciler, Arc::clone(&desk.opener), self.gateway.clone())
+    }
+
+    fn start_work(
+        &self,
+        worker: &WorkerSettings,
+        desk: Desk,
+        account_known: CancellationToken,
+    ) -> Result<Part, AppError> {
         let receipts = ReceiptWorker { desk: desk.clone(), receipts: worker.mail.receipts };
         let notices = NoticeWorker {
             desk: desk.clone(),
@@ -257,11 +267,11 @@ impl Parts {
             store: self.store.clone(),
             clock: self.clock.clone(),
             random: self.random.clone(),
-            opener: Arc::clone(&opener),
+            opener: Arc::clone(&desk.opener),
             post: Post::new(&worker.mail)?.map(Arc::new),
             stop: CancellationToken::new(),
         };
-        let events = EventWorker::new(reconciler, opener, self.gateway.clone());
+        let events = self.event_worker(&desk);
         let sweep = self.settings.sweep;
         let sweep = sweep.every.map(|every| SweepWorker::new(self.sweeper(), every, sweep.silence, account_known));
         let arrived = Arc::clone(&self.arrived);
@@ -269,7 +279,7 @@ impl Parts {
         Ok(Part::start(|stop| worker::run(jobs, arrived, stop)))
     }
 
-    fn web_state(&self, web: &WebSettings, ops: Ops, inbox: Inbox) -> WebState {
+    fn web_state(&self, web: &WebSettings, ops: Ops, inbox: Inbox, desk: Option<Desk>) -> WebState {
         WebState {
             ops,
             inbox,
@@ -286,6 +296,9 @@ impl Parts {
             allowed_origins: web.allowed_origins.iter().map(ToString::to_string).collect(),
             trusted_proxies: web.trusted_proxies,
             webhook_secrets: web.stripe_webhook_secrets.clone(),
+            mail_bounce_secret: web.mail_bounce_secret.clone(),
+            newsletter_export_token: web.newsletter_export_token.clone(),
+            desk,
         }
     }
 }

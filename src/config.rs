@@ -230,6 +230,20 @@ pub const SETTINGS: &[Setting] = &[
         "a folder",
     ),
     row(
+        "MAIL_BOUNCE_SECRET",
+        None,
+        Some(""),
+        "The secret by which a mail service reports bounces and complaints. Without it, nobody can.",
+        "at least 32 letters, digits and -._~, as `openssl rand -hex 32` makes them",
+    ),
+    row(
+        "NEWSLETTER_EXPORT_TOKEN",
+        None,
+        Some(""),
+        "The secret by which another program fetches confirmed readers of the newsletter. Without it, none can.",
+        "at least 32 letters, digits and -._~, as `openssl rand -hex 32` makes them",
+    ),
+    row(
         "RECEIPTS",
         Some("receipts"),
         Some("each"),
@@ -367,6 +381,10 @@ pub struct WebSettings {
     /// Proxies of ours that stand in front, each adding to `X-Forwarded-For`.
     pub trusted_proxies: usize,
     pub stripe_webhook_secrets: Vec<SecretString>,
+    /// By which bounces are reported; without it nobody can.
+    pub mail_bounce_secret: Option<SecretString>,
+    /// By which readers of the newsletter are fetched; without it nobody can.
+    pub newsletter_export_token: Option<SecretString>,
 }
 
 /// What only the worker half needs.

@@ -10,6 +10,13 @@ pub const PLACES: [&str; 4] =
 /// Those that a mail passes.
 pub const MAIL_PLACES: [&str; 3] = ["mail before text", "mail text begun", "mail handed over"];
 
+/// Those that a request passes: what a reader asked for, or what a mail service told.
+pub const REQUEST_PLACES: [&str; 3] = ["request leased", "request before commit", "request after commit"];
+/// Those that a reminder passes on its way into the outbox.
+pub const REMINDER_PLACES: [&str; 2] = ["reminder before commit", "reminder after commit"];
+/// Those that a reader of the newsletter passes who is to be welcomed.
+pub const NEWSLETTER_PLACES: [&str; 2] = ["welcome before commit", "welcome after commit"];
+
 #[cfg(debug_assertions)]
 static ARMED: std::sync::OnceLock<String> = std::sync::OnceLock::new();
 
@@ -22,7 +29,8 @@ pub fn stop_at(place: String) {
 /// The process comes to `place`.
 #[cfg(debug_assertions)]
 pub fn passing(place: &'static str) {
-    debug_assert!(PLACES.contains(&place) || MAIL_PLACES.contains(&place), "an unknown place");
+    let known = [&PLACES[..], &MAIL_PLACES, &REQUEST_PLACES, &REMINDER_PLACES, &NEWSLETTER_PLACES];
+    debug_assert!(known.concat().contains(&place), "an unknown place");
     if ARMED.get().is_some_and(|armed| armed == place) {
         use std::io::Write as _;
         let _ = writeln!(std::io::stderr(), "stopped at {place}");

@@ -85,18 +85,23 @@ impl Template {
     }
 }
 
+/// A way into a database while its server runs.
+pub async fn open(database: &Database) -> Db {
+    if !database.url.starts_with("sqlite:") {
+        return Db::open(&database.url).await.expect("the database opens");
+    }
+    // One connection for good: to open one sets what the file is to be, and so waits for the writer we are to watch.
+    let one = SqlitePoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
+    let pool = one.connect(&database.url).await.expect("the database opens");
+    Db::Sqlite { read: pool.clone(), write: pool }
+}
+
 /// Looks into a database while its server runs.
 pub struct Inbox(Db);
 
 impl Inbox {
     pub async fn open(database: &Database) -> Self {
-        if !database.url.starts_with("sqlite:") {
-            return Self(Db::open(&database.url).await.expect("the database opens"));
-        }
-        // One connection for good: to open one sets what the file is to be, and so waits for the writer we are to watch.
-        let one = SqlitePoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
-        let pool = one.connect(&database.url).await.expect("the database opens");
-        Self(Db::Sqlite { read: pool.clone(), write: pool })
+        Self(open(database).await)
     }
 
     /// How many events wait.

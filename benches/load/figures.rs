@@ -3,6 +3,7 @@
 pub mod acknowledged;
 pub mod backlog;
 pub mod cpu;
+pub mod reminders;
 pub mod start;
 
 use std::sync::Arc;

@@ -68,6 +68,8 @@ enum Part {
     /// CPU and Stripe reads per event.
     Cpu,
     Backlog,
+    /// Reminders that leave by a mail server, and memory meanwhile.
+    Reminders,
     /// Start to first answer, memory idle.
     Start,
 }
@@ -146,6 +148,9 @@ async fn measure(arguments: &Arguments, scale: Scale, story: Story) -> Report {
         }
         if arguments.wants(Part::Backlog) {
             figures::backlog::measure(&mut bench).await;
+        }
+        if arguments.wants(Part::Reminders) {
+            figures::reminders::measure(&mut bench).await;
         }
         if arguments.wants(Part::Start) {
             figures::start::measure(&mut bench).await;

@@ -11,12 +11,16 @@ pub struct Scale {
     pub journey_events: usize,
     /// The longest that load is put on a server.
     pub load: Duration,
+    /// Reminders that are due all at once.
+    pub reminders: usize,
     /// How often a server is started.
     pub starts: usize,
 }
 
 impl Scale {
-    pub const FULL: Self = Self { backlog: 100_000, journey_events: 40_000, load: Duration::from_secs(5), starts: 11 };
+    pub const FULL: Self =
+        Self { backlog: 100_000, journey_events: 40_000, load: Duration::from_secs(5), reminders: 100_000, starts: 11 };
     /// Enough to see that the bench works, or to profile.
-    pub const QUICK: Self = Self { backlog: 10_000, journey_events: 8_000, load: Duration::from_secs(1), starts: 3 };
+    pub const QUICK: Self =
+        Self { backlog: 10_000, journey_events: 8_000, load: Duration::from_secs(1), reminders: 5_000, starts: 3 };
 }

@@ -4,21 +4,16 @@ use super::lock::FileLock;
 use super::{AppError, Parts, identity, lock_worker};
 use crate::clock::Clock;
 use crate::config::Settings;
-use crate::gateway::Gateway;
 use crate::id::Random;
-use crate::service::reconcile::Reconciler;
 use crate::service::sweep::Sweeper;
 use crate::store::Store;
-use crate::vault::Opener;
 use crate::worker::EventWorker;
 
 /// A sweep by hand.
 #[derive(Debug)]
 pub struct Backfill {
     pub store: Store,
-    pub gateway: Gateway,
     pub sweeper: Sweeper,
-    pub reconciler: Reconciler,
     /// Applies what is found; none where a server is at work on this SQLite database, which then does it.
     pub worker: Option<EventWorker>,
     /// Held until everything is done.
@@ -34,8 +29,7 @@ impl Backfill {
         let parts = Parts::make(settings, clock, random).await?;
         identity::check_account(&parts.gateway, &parts.store).await?;
         let keys = parts.settings.worker.as_ref().ok_or(AppError::NoWorkerKeys)?;
-        let reconciler = parts.reconciler(keys)?;
-        let opener = std::sync::Arc::new(Opener::parse(&keys.vault_private_key)?);
+        let desk = parts.desk(keys)?;
         let database = &parts.settings.basics.database_url;
         let lock = match database.sqlite_path().map(|path| lock_worker(&path, database)) {
             None => Some(None),
@@ -43,14 +37,7 @@ impl Backfill {
             Some(Err(AppError::SecondWorker { .. })) => None,
             Some(Err(error)) => return Err(error),
         };
-        let worker = lock.is_some().then(|| EventWorker::new(reconciler.clone(), opener, parts.gateway.clone()));
-        Ok(Self {
-            sweeper: parts.sweeper(),
-            store: parts.store,
-            gateway: parts.gateway,
-            reconciler,
-            worker,
-            _worker_lock: lock.flatten(),
-        })
+        let worker = lock.is_some().then(|| parts.event_worker(&desk));
+        Ok(Self { sweeper: parts.sweeper(), store: parts.store, worker, _worker_lock: lock.flatten() })
     }
 }

@@ -251,6 +251,8 @@ fn settings(
         reminders: ReminderSettings { hour: DEFAULT_HOUR, stale_days: DEFAULT_STALE_DAYS },
         sweep: SweepSettings { reads_per_second: 25, every: Some(15 * MINUTE), silence: None },
         web: Some(WebSettings {
+            mail_bounce_secret: None,
+            newsletter_export_token: None,
             public_url: public_url.clone(),
             allowed_origins: vec![paper],
             trusted_proxies: 0,

@@ -1,16 +1,14 @@
 //! `mainstay newsletter export`: confirmed signups, for the program that sends the newsletter.
 
 use clap::{Args, Subcommand, ValueEnum};
-use jiff::Timestamp;
+use futures_util::TryStreamExt as _;
 use jiff::civil::Date;
-use serde_json::json;
 
 use super::{CliError, desk, print};
 use crate::clock::Clock;
 use crate::config::BasicFlags;
-use crate::domain::reminder::send_at;
-use crate::service::later::Desk;
-use crate::store::ConfirmedSignup;
+use crate::service::later::{Desk, LaterError};
+use crate::service::newsletter;
 
 #[derive(Debug, Subcommand)]
 pub(super) enum Newsletter {
@@ -40,38 +38,29 @@ pub(super) struct Export {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum Format {
     Csv,
+    Json,
 }
 
 impl Newsletter {
     pub async fn run(self) -> Result<(), CliError> {
         let Self::Export(asked) = self;
         let desk = desk::open(asked.settings, Clock::system()).await?;
-        let since = send_at(asked.since, 0, &desk.zone);
-        let signups = desk.store.confirmed_signups(since).await;
-        desk.store.close().await;
-        let Format::Csv = asked.format;
-        print(&csv(&desk, &signups?)?)
+        let store = desk.store.clone();
+        let printed = print_all(desk, asked.since, asked.format).await;
+        store.close().await;
+        printed
     }
 }
 
-fn csv(desk: &Desk, signups: &[ConfirmedSignup]) -> Result<String, CliError> {
-    let wrong = |error: String| CliError::Failed(format!("the export as CSV: {error}"));
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    writer.write_record(["email", "name", "attributes"]).map_err(|error| wrong(error.to_string()))?;
-    for signup in signups {
-        let opened = desk.open_contact("newsletter_signups", &signup.id, signup.contact_sealed.as_deref());
-        let (address, _) = opened.map_err(|error| wrong(format!("{}: {}", signup.id, error.code())))?;
-        let time = |at: i64| Timestamp::from_second(at).unwrap_or_default().to_string();
-        let attributes = json!({
-            "list": signup.list,
-            "language": signup.language,
-            "consent": signup.consent_version,
-            "consent_at": time(signup.consent_at),
-            "confirmed_at": signup.confirmed_at.map(time),
-        });
-        let record = [address.as_str(), "", &attributes.to_string()];
-        writer.write_record(record).map_err(|error| wrong(error.to_string()))?;
+async fn print_all(desk: Desk, since: Date, format: Format) -> Result<(), CliError> {
+    let format = match format {
+        Format::Csv => newsletter::Format::Csv,
+        Format::Json => newsletter::Format::Json,
+    };
+    let mut pieces = std::pin::pin!(newsletter::export(desk, since, format));
+    let failed = |error: LaterError| CliError::Failed(format!("the export: {}", error.code()));
+    while let Some(piece) = pieces.try_next().await.map_err(failed)? {
+        print(&piece)?;
     }
-    let bytes = writer.into_inner().map_err(|error| wrong(error.to_string()))?;
-    String::from_utf8(bytes).map_err(|error| wrong(error.to_string()))
+    Ok(())
 }

@@ -103,6 +103,26 @@ fn secrets_are_printed_neither_by_errors_nor_by_debug() {
 }
 
 #[test]
+fn a_secret_of_programs_is_long_and_whole_in_a_header() {
+    for (given, right) in [
+        ("", true),
+        ("0123456789abcdef0123456789abcdef", true),
+        ("0123456789abcdef0123456789abcde", false),
+        ("0123456789abcdef 0123456789abcdef", false),
+        ("0123456789abcdef0123456789abcdé!", false),
+    ] {
+        let mut variables = complete();
+        variables.extend(environment(&[("MAIL_BOUNCE_SECRET", given)]));
+        let loaded = load(variables, "");
+        assert_eq!(loaded.is_ok(), right, "{given:?}");
+        if let Ok(settings) = loaded {
+            let secret = settings.web.and_then(|web| web.mail_bounce_secret);
+            assert_eq!(secret.is_some(), !given.is_empty());
+        }
+    }
+}
+
+#[test]
 fn no_secret_is_a_flag_and_every_other_setting_is_one() {
     let command = <Flags as clap::Args>::augment_args(clap::Command::new("serve"));
     let flags: Vec<&str> = command.get_arguments().filter_map(clap::Arg::get_long).collect();

@@ -6,6 +6,7 @@
 
 pub mod adoption;
 pub mod books;
+pub mod bounce;
 pub mod calendar;
 pub mod campaign;
 pub mod campaign_file;

@@ -55,6 +55,17 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, code, detail)
     }
 
+    /// 401: whoever calls must say the secret.
+    pub fn unauthorized() -> Self {
+        let detail = "expected the secret of this address, as Authorization: Bearer SECRET";
+        Self::new(StatusCode::UNAUTHORIZED, "unauthorized", detail)
+    }
+
+    /// 404: there is such an address once this variable is set.
+    pub fn switched_off(variable: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, "switched_off", format!("this address is switched off: {variable} is not set"))
+    }
+
     /// 404.
     pub fn not_found(what: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, "not_found", format!("there is no such {what}"))
@@ -86,6 +97,11 @@ impl ApiError {
     pub fn rate_limited(retry_after: u32) -> Self {
         let detail = format!("too many tries in a short time; nothing was charged; try again in {retry_after} s");
         Self { retry_after: Some(retry_after), ..Self::new(StatusCode::TOO_MANY_REQUESTS, "rate_limited", detail) }
+    }
+
+    /// 501: this process cannot, and another can.
+    pub fn elsewhere(detail: &str) -> Self {
+        Self::new(StatusCode::NOT_IMPLEMENTED, "not_in_this_process", detail)
     }
 
     /// 502: Stripe did not do it.
@@ -146,6 +162,9 @@ impl ApiError {
         let mut response = (self.status, [(header::CONTENT_TYPE, PROBLEM)], body).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
         if let Some(seconds) = self.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
@@ -178,7 +197,7 @@ impl From<LaterError> for ApiError {
         match error {
             LaterError::Store(error) => error.into(),
             other => {
-                tracing::error!(reason = other.code(), "a request could not be sealed");
+                tracing::error!(reason = other.code(), "what is sealed could not be worked with");
                 Self::of_status(StatusCode::INTERNAL_SERVER_ERROR)
             }
         }

@@ -24,21 +24,51 @@ impl<S: Send + Sync> FromRequest<S> for JsonFields {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        if !media_type(request.headers()).is_some_and(|kind| kind == "application/json" || kind.ends_with("+json")) {
-            return Err(ApiError::unsupported_media("expected Content-Type: application/json"));
-        }
-        let body = body(request, state).await?;
-        fields(&body).map(Self)
+        fields(&json(request, state).await?).map(Self)
     }
+}
+
+/// The fields of a JSON object, or of each in a list of them; with them where each stands: `[3].`, or nothing.
+pub struct JsonObjects(pub Vec<(String, Fields)>);
+
+impl<S: Send + Sync> FromRequest<S> for JsonObjects {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        objects(&json(request, state).await?).map(Self)
+    }
+}
+
+async fn json<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, ApiError> {
+    if !media_type(request.headers()).is_some_and(|kind| kind == "application/json" || kind.ends_with("+json")) {
+        return Err(ApiError::unsupported_media("expected Content-Type: application/json"));
+    }
+    body(request, state).await
+}
+
+fn malformed() -> ApiError {
+    ApiError::bad_request("malformed_json", "the body is not well-formed JSON")
 }
 
 /// Malformed JSON is 400, JSON that is no object 422.
 fn fields(body: &[u8]) -> Result<Fields, ApiError> {
-    let malformed = || ApiError::bad_request("malformed_json", "the body is not well-formed JSON");
     // Raw values are checked for their form and not read: a number no machine can hold is wrong, but well-formed.
+    object(serde_json::from_slice(body).map_err(|_| malformed())?, "body")
+}
+
+fn objects(body: &[u8]) -> Result<Vec<(String, Fields)>, ApiError> {
     let value: &RawValue = serde_json::from_slice(body).map_err(|_| malformed())?;
+    if !value.get().starts_with('[') {
+        return Ok(vec![(String::new(), object(value, "body")?)]);
+    }
+    let items: Vec<&RawValue> = serde_json::from_str(value.get()).map_err(|_| malformed())?;
+    let item = |(at, item)| object(item, &format!("[{at}]")).map(|fields| (format!("[{at}]."), fields));
+    items.into_iter().enumerate().map(item).collect()
+}
+
+fn object(value: &RawValue, name: &str) -> Result<Fields, ApiError> {
     if !value.get().starts_with('{') {
-        return Err(ApiError::invalid(vec![FieldError::new("body", "wrong_type", "expected a JSON object")]));
+        return Err(ApiError::invalid(vec![FieldError::new(name, "wrong_type", "expected a JSON object")]));
     }
     members(value.get(), DEPTH).ok_or_else(malformed)
 }
@@ -95,6 +125,20 @@ mod tests {
         }
         let inside = [("i".to_owned(), Given::Other)].into_iter().collect();
         assert_eq!(fields.get("h"), Some(&Given::Object(inside)), "one level, and no deeper");
+    }
+
+    #[test]
+    fn a_list_is_read_object_by_object_and_an_object_alone_is_one() {
+        let places =
+            |body: &str| objects(body.as_bytes()).map(|found| found.into_iter().map(|(at, _)| at).collect::<Vec<_>>());
+        assert_eq!(places(r#"[{"a": 1}, {"a": 2}]"#).unwrap(), ["[0].", "[1]."]);
+        assert_eq!(places(r#"{"a": 1}"#).unwrap(), [""]);
+        assert!(places("[]").unwrap().is_empty());
+        assert_eq!(places("[{}, 1]").unwrap_err().field_errors()[0].field, "[1]");
+        assert_eq!(places("1").unwrap_err().field_errors()[0].field, "body");
+        for malformed in ["[{},]", "[{}", "[{\"a\":01}]", ""] {
+            assert_eq!(places(malformed).unwrap_err().status(), StatusCode::BAD_REQUEST, "{malformed:?}");
+        }
     }
 
     #[test]

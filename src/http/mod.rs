@@ -3,9 +3,12 @@
 //! Every error is problem+json with a stable code and the request's id, or a page where people look. No user
 //! agent or referrer is read; an address is read only to be hashed ([`limits`]), and none is stored or logged.
 
+mod bearer;
+pub mod bounces;
 pub mod campaigns;
 mod client;
 pub mod error;
+pub mod export;
 pub mod extract;
 pub mod give;
 pub mod health;

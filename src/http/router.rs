@@ -22,7 +22,7 @@ use super::limits::Limits;
 use super::pages::Page;
 use super::state::{Giving, Later, Ops, WebState};
 use super::webhooks::{MAX_EVENT, Webhooks};
-use super::{campaigns, give, health, newsletter, openapi, pledges, reminders, webhooks, widget};
+use super::{bounces, campaigns, export, give, health, newsletter, openapi, pledges, reminders, webhooks, widget};
 use crate::domain::return_url::Sites;
 use crate::id::{Random, RequestId};
 use crate::service::start_pledge::Pledges;
@@ -34,7 +34,19 @@ const BODY_PIECE: Duration = Duration::from_secs(10);
 
 /// All routes of the web role.
 pub fn router(state: WebState) -> Router {
-    let WebState { ops, inbox, asking, gateway, public_url, allowed_origins, trusted_proxies, webhook_secrets } = state;
+    let WebState {
+        ops,
+        inbox,
+        asking,
+        gateway,
+        public_url,
+        allowed_origins,
+        trusted_proxies,
+        webhook_secrets,
+        mail_bounce_secret,
+        newsletter_export_token,
+        desk,
+    } = state;
     let (store, clock, random) = (ops.store.clone(), ops.clock.clone(), ops.random.clone());
     let webhooks = Webhooks::new(inbox, webhook_secrets.into(), clock.clone());
     let limits = |counter| Limits::new(counter, clock.clone(), random.clone(), trusted_proxies);
@@ -55,10 +67,12 @@ pub fn router(state: WebState) -> Router {
     let routes = api
         .merge(give::routes(giving.clone()))
         .merge(reminders::routes(giving.clone()))
-        .merge(newsletter::routes(giving))
+        .merge(newsletter::routes(giving.clone()))
+        .merge(bounces::routes(giving, mail_bounce_secret.as_ref()))
         .merge(widget::routes())
         .layer(CompressionLayer::new())
         .layer(DefaultBodyLimit::max(MAX_BODY))
+        .merge(export::routes(desk, newsletter_export_token.as_ref()))
         .merge(webhooks::routes(webhooks))
         .merge(ops_routes(ops))
         .route("/openapi.yaml", get(openapi::serve));

@@ -11,7 +11,7 @@ use crate::domain::return_url::Sites;
 use crate::gateway::Gateway;
 use crate::id::Random;
 use crate::service::ingest::Inbox;
-use crate::service::later::Asking;
+use crate::service::later::{Asking, Desk};
 use crate::service::start_pledge::Pledges;
 use crate::store::Store;
 
@@ -38,6 +38,12 @@ pub struct WebState {
     pub trusted_proxies: usize,
     /// The signing secrets in force.
     pub webhook_secrets: Vec<SecretString>,
+    /// By which bounces are reported.
+    pub mail_bounce_secret: Option<SecretString>,
+    /// By which readers of the newsletter are fetched.
+    pub newsletter_export_token: Option<SecretString>,
+    /// Opens what is sealed; set where this process also works.
+    pub desk: Option<Desk>,
 }
 
 /// What giving needs.

@@ -116,7 +116,7 @@ async fn write(folder: &Path, message: &Message) -> std::io::Result<()> {
 
     let unfinished = folder.join(format!(".{}.part", message.id));
     let mut file = tokio::fs::File::create(&unfinished).await?;
-    file.write_all(&message.bytes).await?;
+    file.write_all(message.bytes()).await?;
     file.sync_all().await?;
     tokio::fs::rename(unfinished, folder.join(format!("{}.eml", message.id))).await
 }

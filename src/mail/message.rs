@@ -38,7 +38,7 @@ pub struct Message {
     pub(super) id: EmailId,
     pub(super) from: lettre::Address,
     pub(super) to: lettre::Address,
-    pub(super) bytes: Vec<u8>,
+    pub(super) text: String,
 }
 
 impl Message {
@@ -64,12 +64,14 @@ impl Message {
             .singlepart(part(ContentType::TEXT_PLAIN, &draft.letter.text))
             .singlepart(part(ContentType::TEXT_HTML, &draft.letter.html));
         let made = builder.multipart(parts).map_err(|error| MessageError(error.to_string()))?;
-        Ok(Self { id: draft.id.clone(), from, to, bytes: made.formatted() })
+        // Whatever is not ASCII has been encoded.
+        let text = String::from_utf8(made.formatted()).map_err(|error| MessageError(error.to_string()))?;
+        Ok(Self { id: draft.id.clone(), from, to, text })
     }
 
     /// The message as it is handed over.
     pub fn bytes(&self) -> &[u8] {
-        &self.bytes
+        self.text.as_bytes()
     }
 }
 

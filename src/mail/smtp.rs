@@ -4,6 +4,7 @@
 //! server's answer tells. So the two are two steps, and the caller can note in between that the text is about to go.
 //! Invariant: unless the settings say otherwise, not a word but EHLO and STARTTLS is spoken in clear.
 
+use std::fmt;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -132,11 +133,27 @@ impl Ready<'_> {
     /// Hands the text over and waits for the server's word. Dropped instead, the connection ends and nothing arrives.
     pub async fn hand_over(mut self) -> Result<(), SendError> {
         self.smtp
-            .in_time(self.connection.wire.message(&self.message.bytes))
+            .in_time(self.connection.wire.command(Text(&self.message.text)))
             .await
             .map_err(|failed| failed.of_text())?;
         self.smtp.put_idle(self.connection);
         Ok(())
+    }
+}
+
+/// A text and its end, as they go over the wire (source: RFC 5321, 4.5.2).
+///
+/// They are one write. In two, as lettre's own way of handing texts over has it, the second waits until the server's system
+/// has acknowledged the first (Nagle's algorithm), and that takes its time: 40 ms for every mail.
+struct Text<'a>(&'a str);
+
+impl fmt::Display for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.starts_with('.') {
+            f.write_str(".")?;
+        }
+        f.write_str(&self.0.replace("\r\n.", "\r\n.."))?;
+        f.write_str("\r\n.\r\n")
     }
 }
 
@@ -212,5 +229,22 @@ impl Failed {
     fn is_about_policy(&self) -> bool {
         let Self::Said(error) = self else { return false };
         std::error::Error::source(error).is_some_and(|said| said.to_string().starts_with("5.7."))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Text;
+
+    #[test]
+    fn a_line_that_begins_with_a_dot_does_not_end_the_text() {
+        for (text, wire) in [
+            ("", "\r\n.\r\n"),
+            ("a\r\nb", "a\r\nb\r\n.\r\n"),
+            (".a\r\n.\r\n..b\r\nc.d", "..a\r\n..\r\n...b\r\nc.d\r\n.\r\n"),
+            ("\r\n.\r\n.\r\n", "\r\n..\r\n..\r\n\r\n.\r\n"),
+        ] {
+            assert_eq!(Text(text).to_string(), wire, "{text:?}");
+        }
     }
 }

@@ -28,6 +28,7 @@ pub const DONOR_INDEX: &str = "donor";
 /// Kinds of requests.
 pub const REMINDER: &str = "reminder";
 pub const NEWSLETTER: &str = "newsletter";
+pub const BOUNCES: &str = "bounces";
 
 /// Why nothing came of it.
 #[derive(Debug, thiserror::Error)]

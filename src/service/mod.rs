@@ -4,6 +4,7 @@ pub mod adopt;
 pub mod event_body;
 pub mod ingest;
 pub mod later;
+pub mod newsletter;
 pub mod rebuild;
 pub mod reconcile;
 pub mod start_pledge;

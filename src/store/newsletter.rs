@@ -158,14 +158,17 @@ impl Store {
         tx.commit().await
     }
 
-    /// Signups confirmed since then, the oldest first.
-    pub async fn confirmed_signups(&self, since: i64) -> Result<Vec<ConfirmedSignup>, StoreError> {
+    /// Up to `most` signups confirmed at `since` with an id after `id`, or later; the oldest first.
+    pub async fn confirmed_signups(&self, since: i64, id: &str, most: i64) -> Result<Vec<ConfirmedSignup>, StoreError> {
         self.db
             .read(
                 "SELECT id, contact_sealed, list, language, consent_version, consent_at, confirmed_at \
-                 FROM newsletter_signups WHERE state = 'confirmed' AND confirmed_at >= $1 ORDER BY confirmed_at, id",
+                 FROM newsletter_signups WHERE state = 'confirmed' AND confirmed_at >= $1 \
+                 AND (confirmed_at > $1 OR id > $2) ORDER BY confirmed_at, id LIMIT $3",
             )
             .bind(since)
+            .bind(id)
+            .bind(most)
             .all()
             .await
     }

@@ -66,6 +66,19 @@ impl Tx {
     }
 }
 
+impl Tx {
+    /// No mail to these addresses from now on, each index with its reason; the first reason stays.
+    pub async fn suppress(&mut self, indexes: &[(String, &'static str)], now: i64) -> Result<u64, StoreError> {
+        self.batch(
+            "INSERT INTO mail_suppressions (email_index, reason, created_at) VALUES {(?, ?, ?)} \
+             ON CONFLICT (email_index) DO NOTHING",
+            indexes,
+            |query, (index, reason)| query.bind(index.clone()).bind(*reason).bind(now),
+        )
+        .await
+    }
+}
+
 impl Store {
     /// Takes up to `most` mails that are due, oldest first, for the holder of `token` until `until`.
     pub async fn lease_emails(

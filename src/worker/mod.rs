@@ -47,12 +47,13 @@ const REST_AFTER_FAILURE: Duration = Duration::from_secs(1);
 
 /// How long the outbox rests where no mail is sent and all that is to be done is to let mails expire.
 const REST_WITHOUT_MAIL: Duration = Duration::from_mins(1);
-/// How long nobody looks for payments to be thanked for.
-const REST_OF_RECEIPTS: Duration = Duration::from_secs(2);
-/// How long nobody looks whether it is time to sweep.
-const REST_OF_SWEEP: Duration = Duration::from_secs(1);
+/// How long nobody looks for payments to be thanked for, reminders that are due, and readers to be welcomed: nobody waits for
+/// these at a screen.
+const REST_OF_MAILS: Duration = Duration::from_secs(2);
 /// How long nobody looks for what else donors are to be told.
 const REST_OF_NOTICES: Duration = Duration::from_secs(5);
+/// How long nobody looks whether it is time to sweep.
+const REST_OF_SWEEP: Duration = Duration::from_secs(1);
 /// How often, in seconds, what has had its time is forgotten.
 const FORGET_EVERY: i64 = HOUR;
 
@@ -130,6 +131,10 @@ async fn rounds<J: Job>(mut job: J, stop: CancellationToken) {
 impl Job for NewsletterWorker {
     const NAME: &'static str = "newsletter";
 
+    fn idle(&self) -> Duration {
+        REST_OF_MAILS
+    }
+
     async fn round(&mut self) -> Result<usize, String> {
         self.run_once().await.map_err(|error| error.code())
     }
@@ -139,7 +144,7 @@ impl Job for ReceiptWorker {
     const NAME: &'static str = "receipts";
 
     fn idle(&self) -> Duration {
-        REST_OF_RECEIPTS
+        REST_OF_MAILS
     }
 
     async fn round(&mut self) -> Result<usize, String> {
@@ -207,6 +212,10 @@ struct Reminders {
 
 impl Job for Reminders {
     const NAME: &'static str = "reminders";
+
+    fn idle(&self) -> Duration {
+        REST_OF_MAILS
+    }
 
     async fn round(&mut self) -> Result<usize, String> {
         let now = self.worker.desk.clock.now();

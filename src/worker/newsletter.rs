@@ -51,7 +51,9 @@ impl NewsletterWorker {
             }
         }
         tx.put_emails(&leaving).await?;
+        crate::crash::passing("welcome before commit");
         tx.commit().await?;
+        crate::crash::passing("welcome after commit");
         Ok(signups.len())
     }
 

@@ -197,7 +197,9 @@ impl ReminderWorker {
             }
         }
         tx.put_emails(&leaving).await?;
+        crate::crash::passing("reminder before commit");
         tx.commit().await?;
+        crate::crash::passing("reminder after commit");
         metrics::counter!("mainstay_reminders_sent").increment(leaving.len() as u64);
         Ok(())
     }

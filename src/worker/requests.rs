@@ -3,9 +3,12 @@
 //! Whatever it decides, nobody outside can tell. Invariants: at most one confirmation for an address and a day; none for
 //! whoever asked never to be written to or whose address gets no mail; a request that cannot be read is in nobody's way.
 
+use std::collections::BTreeMap;
+
 use serde_json::json;
 
 use crate::clock::{DAY, HOUR, MINUTE};
+use crate::domain::bounce::Undeliverable;
 use crate::domain::calendar;
 use crate::domain::email::EmailKind;
 use crate::domain::email_address::EmailAddress;
@@ -13,7 +16,7 @@ use crate::domain::language::Language;
 use crate::domain::new_reminder::{NewReminder, NewSignup};
 use crate::domain::reminder::{Schedule, send_at};
 use crate::id::{ReminderId, SignupId};
-use crate::service::later::{Desk, Draft, LaterError, NEWSLETTER, NEWSLETTER_INDEX, REMINDER, REMINDER_INDEX};
+use crate::service::later::{BOUNCES, Desk, Draft, LaterError, NEWSLETTER, NEWSLETTER_INDEX, REMINDER, REMINDER_INDEX};
 use crate::store::{LeasedRequest, MAX_ATTEMPTS, NewReminderRow, NewSignupRow, StoreError, Tx};
 
 /// How long a worker may hold requests, in seconds.
@@ -41,6 +44,7 @@ impl RequestWorker {
         let now = self.desk.clock.now();
         let leased = self.desk.store.lease_requests(&self.token, now, now + LEASE, BATCH).await?;
         for request in &leased {
+            crate::crash::passing("request leased");
             match self.work(request, now).await {
                 Ok(()) => {}
                 Err(LaterError::Store(StoreError::LeaseLost)) => {
@@ -69,6 +73,7 @@ impl RequestWorker {
         match request.kind.as_str() {
             REMINDER => self.reminder(request, now).await,
             NEWSLETTER => self.newsletter(request, now).await,
+            BOUNCES => self.bounces(request, now).await,
             _ => Err(LaterError::Unreadable("request")),
         }
     }
@@ -115,8 +120,7 @@ impl RequestWorker {
             tx.insert_reminder(&row).await?;
             tx.put_emails(&[mail]).await?;
         }
-        tx.finish_request(&request.id, &self.token).await?;
-        Ok(tx.commit().await?)
+        self.finish(tx, request).await
     }
 
     fn reminder_row(
@@ -188,8 +192,31 @@ impl RequestWorker {
             tx.insert_signup(&row).await?;
             tx.put_emails(&[mail]).await?;
         }
+        self.finish(tx, request).await
+    }
+
+    /// Sends no mail to those of whom a mail service said that it comes back or is not wanted.
+    async fn bounces(&self, request: &LeasedRequest, now: i64) -> Result<(), LaterError> {
+        let told: Vec<Undeliverable> = self.desk.open_request(&request.id, &request.body)?;
+        let mut suppressed = BTreeMap::new();
+        for Undeliverable { email, reason } in told {
+            let address = EmailAddress::parse(&email).map_err(|_| LaterError::Unreadable("request"))?;
+            suppressed.entry(self.desk.mail_index(&address)).or_insert(reason.as_str());
+        }
+        // In one order, so that two workers never wait for each other.
+        let suppressed: Vec<_> = suppressed.into_iter().collect();
+        let mut tx = self.desk.store.begin().await?;
+        tx.suppress(&suppressed, now).await?;
+        self.finish(tx, request).await
+    }
+
+    /// Commits what a request came to, and that it came to it.
+    async fn finish(&self, mut tx: Tx, request: &LeasedRequest) -> Result<(), LaterError> {
         tx.finish_request(&request.id, &self.token).await?;
-        Ok(tx.commit().await?)
+        crate::crash::passing("request before commit");
+        tx.commit().await?;
+        crate::crash::passing("request after commit");
+        Ok(())
     }
 
     /// Why nothing may be written to an address.

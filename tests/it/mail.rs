@@ -189,6 +189,7 @@ async fn greylisting_is_waited_out() {
         outbox.clock.advance(2 * 60);
         assert_eq!(outbox.work().await, 1);
         assert_eq!(outbox.rows().await, ["reminder sent 2 begun - forgotten"]);
+        assert_eq!(outbox.smtp.mails().len(), 1);
         outbox.close().await;
     }
 }
@@ -273,6 +274,7 @@ async fn a_server_that_answers_a_byte_at_a_time_is_heard_out() {
     outbox.put(EmailKind::Reminder, READER).await;
     assert_eq!(outbox.work().await, 1);
     assert_eq!(outbox.rows().await, ["reminder sent 1 begun - forgotten"]);
+    assert_eq!(outbox.smtp.mails().len(), 1);
     outbox.close().await;
 }
 
@@ -355,6 +357,7 @@ async fn a_mail_goes_once_however_many_workers_there_are_and_a_lost_lease_sends_
         outbox.clock.advance(61);
         assert_eq!(outbox.work().await, 1, "the lease has ended by itself");
         assert!(!outbox.store.begin_data(&id, "stale", now + 61).await.expect("it is asked"), "the fence holds");
+        assert_eq!(outbox.smtp.mails().len(), 101);
         outbox.close().await;
     }
 }
@@ -401,6 +404,7 @@ async fn a_worker_that_is_to_stop_puts_back_what_it_has_not_begun() {
     worker.stop.cancel();
     assert_eq!(worker.run_once().await.expect("it works"), 0);
     assert_eq!(outbox.work().await, 1, "another takes it at once");
+    assert_eq!(outbox.smtp.mails().len(), 1);
     outbox.close().await;
 }
 
@@ -450,4 +454,5 @@ async fn a_server_that_falls_silent_is_given_up_after_half_a_minute() {
     smtp.be(Mood::Hangs(Step::Text));
     let opened = post.mailer.open(&message).await.expect("the server waits for the text");
     assert_eq!(opened.hand_over().await, Err(SendError::MayHaveArrived));
+    assert_eq!(smtp.mails().len(), 1, "as it had");
 }

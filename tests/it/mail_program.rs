@@ -28,14 +28,14 @@ fn run(folder: &Path, arguments: &[&str], environment: &[(&str, &str)]) -> (Opti
 }
 
 /// A server that sends mail to `smtp`, with these arguments more.
-fn serve(database: &Database, smtp: &Smtp, arguments: &[&str]) -> Server {
+pub fn serve(database: &Database, smtp: &Smtp, arguments: &[&str]) -> Server {
     let mut command = mainstay(&["serve", "--mail-from", FROM, "--mail-postal-address", "1 Main Street, Riga"]);
     command.args(arguments).env("MAINSTAY_SMTP_URL", smtp.url(database.folder.path()));
     Server::start_by(command, &database.url, STRIPE, database.folder.path())
 }
 
 /// Waits until the outbox holds nothing that waits.
-async fn sent(database: &Database) {
+pub async fn sent(database: &Database) {
     let store = database.open().await;
     let done = async {
         let mut looks = tokio::time::interval(Duration::from_millis(20));

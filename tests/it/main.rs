@@ -5,17 +5,23 @@
 #[cfg(test)]
 mod adopt;
 #[cfg(test)]
+mod bounces;
+#[cfg(test)]
 mod campaigns;
 #[cfg(test)]
 mod commands;
 #[cfg(test)]
 mod crashes;
 #[cfg(test)]
+mod crashes_later;
+#[cfg(test)]
 mod cuts;
 #[cfg(test)]
 mod deploy;
 #[cfg(test)]
 mod evidence;
+#[cfg(test)]
+mod export;
 #[cfg(test)]
 mod full_disk;
 #[cfg(test)]

@@ -3,5 +3,6 @@
 mod asking;
 mod commands;
 mod links;
+mod matrix;
 mod time_zone;
 mod who;

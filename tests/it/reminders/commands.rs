@@ -1,30 +1,10 @@
-//! The commands about reminders and the newsletter, run as the newsroom runs them.
+//! The commands about reminders, run as the newsroom runs them.
 
-use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
-use crate::support::app::{DAY, KEYS, PUBLIC_URL, TestApp};
+use crate::support::app::{DAY, TestApp};
 use crate::support::database::BOTH;
-use crate::support::later::{desk, reminder};
-use crate::support::process::mainstay;
-
-/// What a command prints.
-fn run(app: &TestApp, arguments: &[&str]) -> String {
-    let output = mainstay(arguments)
-        .current_dir(app.database.folder.path())
-        .envs([
-            ("MAINSTAY_DATABASE_URL", app.database.url.as_str()),
-            ("MAINSTAY_PUBLIC_URL", PUBLIC_URL),
-            ("MAINSTAY_VAULT_PUBLIC_KEY", KEYS.public.as_str()),
-            ("MAINSTAY_VAULT_PRIVATE_KEY", KEYS.private.expose_secret()),
-            ("MAINSTAY_VAULT_INDEX_KEY", KEYS.index.expose_secret()),
-        ])
-        .output()
-        .expect("it runs");
-    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(output.status.success(), "{arguments:?}: {errors}");
-    String::from_utf8(output.stdout).expect("text")
-}
+use crate::support::later::{desk, reminder, run};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dry_run_says_what_would_go_and_what_would_be_held_back_and_changes_nothing() {
@@ -89,34 +69,6 @@ async fn the_report_counts_each_reminder_as_far_as_it_came() {
         let table = run(&app, &["report", "reminders"]);
         assert!(table.contains("unconfirmed 1") && table.contains("USD 7.00"), "{table}");
         assert_eq!(run(&app, &["report", "reminders", "--format", "csv"]).lines().count(), 2);
-        app.finish().await;
-    }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn confirmed_signups_are_exported_until_they_are_stopped() {
-    for kind in BOTH {
-        let app = TestApp::start(kind).await;
-        let mut links = Vec::new();
-        for address in ["\"two, words\"@example.org", "reader@example.org", "unconfirmed@example.org"] {
-            let signup = json!({"email": address, "list": "newsletter", "consent": {"text_version": "newsletter-1"}});
-            assert_eq!(app.post("/v1/newsletter", &signup).await.0, 202);
-            app.work_later("UTC").await;
-            links.push(app.mails().await[0].path("confirm_url"));
-        }
-        for link in &links[..2] {
-            app.press(&format!("{link}/confirm"), "").await;
-        }
-        let export = run(&app, &["newsletter", "export", "--since", "2026-11-23", "--format", "csv"]);
-        let mut reader = csv::Reader::from_reader(export.as_bytes());
-        assert_eq!(reader.headers().expect("a head"), &["email", "name", "attributes"][..]);
-        let mut addresses: Vec<String> = reader.records().map(|row| row.expect("a row")[0].to_owned()).collect();
-        addresses.sort();
-        assert_eq!(addresses, ["\"two, words\"@example.org", "reader@example.org"]);
-        assert_eq!(run(&app, &["newsletter", "export", "--since", "2026-11-24"]).lines().count(), 1, "only the head");
-        app.press(&format!("{}/unsubscribe", links[0]), "List-Unsubscribe=One-Click").await;
-        assert_eq!(run(&app, &["newsletter", "export", "--since", "2026-11-23"]).lines().count(), 2);
-        app.mails().await;
         app.finish().await;
     }
 }

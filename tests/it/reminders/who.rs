@@ -1,4 +1,4 @@
-//! Who is reminded: the matrix, on real gifts and on both databases.
+//! Who is reminded, on real gifts and on both databases: what the matrix has no time for.
 
 use mainstay::sandbox::{Card, Person};
 
@@ -9,7 +9,7 @@ use crate::support::later::reminder;
 const READER: &str = "reader@example.org";
 
 /// Gives as somebody with this address.
-async fn give(app: &TestApp, frequency: &str, card: Card, email: &str) -> String {
+pub async fn give(app: &TestApp, frequency: &str, card: Card, email: &str) -> String {
     let (pledge, session) = app.pledge(frequency, 500, "USD").await;
     let person = Person { email: email.to_owned(), ..Person::default() };
     app.sandbox.pay_as(&session, card, person).await.expect("the session is open");

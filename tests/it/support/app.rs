@@ -33,6 +33,7 @@ pub static KEYS: LazyLock<NewKeys> = LazyLock::new(|| NewKeys::generate(&Random:
 /// A server under test.
 pub struct TestApp {
     running: Option<Running>,
+    ending: Ending,
     pub database: Database,
     pub sandbox: Sandbox,
     pub clock: Clock,
@@ -40,6 +41,21 @@ pub struct TestApp {
     /// Without a trailing slash.
     pub url: String,
 }
+
+/// Sees to it that a test says how it ends.
+#[derive(Default)]
+struct Ending {
+    said: bool,
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        assert!(self.said || std::thread::panicking(), "a test with a server ends it by `finish` or by `abandon`");
+    }
+}
+
+/// More than this is not counted.
+const COUNTED: i64 = 1000;
 
 /// The settings every test server has, on `database_url` and towards `stripe_url`.
 pub fn settings(database_url: &str, stripe_url: &str, role: Role, more: &[(&str, &str)]) -> Settings {
@@ -119,7 +135,7 @@ impl TestApp {
             .redirect(reqwest::redirect::Policy::none())
             .build()
             .expect("a client");
-        Self { running: Some(running), database, sandbox, clock, http, url }
+        Self { running: Some(running), ending: Ending::default(), database, sandbox, clock, http, url }
     }
 
     /// Asks for a pledge, as a reader who has never been here.
@@ -266,18 +282,39 @@ impl TestApp {
 
     /// Stops the server with whatever is left over, and hands over what it stood on.
     pub async fn abandon(mut self) -> (Database, Sandbox) {
+        self.ending.said = true;
         self.running.take().expect("it runs").stop().await;
         (self.database, self.sandbox)
     }
 
-    /// Ends the test: nothing may be left over.
-    pub async fn finish(mut self) {
+    /// Ends the test: nothing may be left over, be it to work off, to send or to look at.
+    pub async fn finish(self) {
+        self.finish_leaving(0).await;
+    }
+
+    /// Ends a test that leaves so many mails unsent or not yet in the outbox on purpose: no more and no fewer.
+    pub async fn finish_leaving(mut self, left: usize) {
+        self.ending.said = true;
         let events = self.events().await;
         assert_eq!((events["received"], events["parked"]), (0, 0), "events are left over: {events:?}");
         assert_eq!(self.store().count_requests().await.expect("counted").0, 0, "requests are left over");
         self.running.take().expect("it runs").stop().await;
+        let waiting = waiting(&self.database, self.clock.now()).await;
+        assert_eq!(waiting, left, "mails are left over, or reminders or readers to be welcomed");
         self.sandbox.shutdown().await;
     }
+}
+
+/// How many mails wait to be sent, reminders to leave and readers to be welcomed. The server's workers turn the latter two
+/// into the first at any time, so that only the sum stands still, and only once they have ended.
+async fn waiting(database: &Database, now: i64) -> usize {
+    let store = database.open().await;
+    let emails = store.count_emails().await.expect("they are counted");
+    let emails = emails.iter().find(|(state, _)| state == "waiting").map_or(0, |(_, count)| *count);
+    let reminders = store.due_reminders(now, COUNTED).await.expect("they are read");
+    let signups = store.unwelcomed_signups(COUNTED).await.expect("they are read");
+    store.close().await;
+    usize::try_from(emails).expect("a count") + reminders.len() + signups.len()
 }
 
 async fn answer(request: reqwest::RequestBuilder) -> (u16, Value) {

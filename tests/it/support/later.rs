@@ -1,9 +1,14 @@
 //! What readers ask for later, as a test follows it: asked, read in the outbox, confirmed, due.
 
-use mainstay::service::later::Desk;
-use mainstay::store::{LeasedEmail, Store};
+use mainstay::domain::calendar;
+use mainstay::domain::email_address::EmailAddress;
+use mainstay::domain::reminder::send_at;
+use mainstay::id::ReminderId;
+use mainstay::service::later::{Desk, REMINDER_INDEX};
+use mainstay::store::{LeasedEmail, NewReminderRow, Store};
 use mainstay::vault::{IndexKey, Opener, Place, Sealer};
 use mainstay::worker::{NewsletterWorker, ReminderWorker, RequestWorker};
+use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,7 +16,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use mainstay::clock::Clock;
 use mainstay::id::Random;
 
-use super::app::{KEYS, PUBLIC_URL, TestApp, reader};
+use super::app::{DAY, KEYS, PUBLIC_URL, TestApp, reader};
+use super::process::mainstay;
 
 /// A mail of the outbox, opened.
 #[derive(Debug, Clone)]
@@ -57,6 +63,24 @@ fn opener() -> Opener {
 pub fn reminder(email: &str) -> Value {
     json!({"email": email, "due": {"in": "next_month"}, "frequency": "monthly", "amount_minor": 500, "currency": "USD",
         "campaign": "default", "locale": "en", "component": "article-footer", "consent": {"text_version": "reminder-1"}})
+}
+
+/// What a command prints that the newsroom runs on the app's database.
+pub fn run(app: &TestApp, arguments: &[&str]) -> String {
+    let output = mainstay(arguments)
+        .current_dir(app.database.folder.path())
+        .envs([
+            ("MAINSTAY_DATABASE_URL", app.database.url.as_str()),
+            ("MAINSTAY_PUBLIC_URL", PUBLIC_URL),
+            ("MAINSTAY_VAULT_PUBLIC_KEY", KEYS.public.as_str()),
+            ("MAINSTAY_VAULT_PRIVATE_KEY", KEYS.private.expose_secret()),
+            ("MAINSTAY_VAULT_INDEX_KEY", KEYS.index.expose_secret()),
+        ])
+        .output()
+        .expect("it runs");
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success(), "{arguments:?}: {errors}");
+    String::from_utf8(output.stdout).expect("text")
 }
 
 impl TestApp {
@@ -125,6 +149,45 @@ impl TestApp {
                  CASE WHEN contact_sealed IS NULL THEN 'nobody' ELSE 'somebody' END AS line FROM reminders",
             )
             .await
+    }
+}
+
+/// Reminders stored by one transaction.
+const AT_ONCE: usize = 500;
+
+/// Stores a confirmed reminder for each of these addresses that is due on the desk's day, and has been since midnight.
+pub async fn put_due(desk: &Desk, addresses: &[String]) {
+    let now = desk.clock.now();
+    let today = calendar::number_of(desk.day(now));
+    for some in addresses.chunks(AT_ONCE) {
+        let mut tx = desk.store.begin().await.expect("a transaction");
+        for address in some {
+            let id = ReminderId::new(&desk.random).to_string();
+            let address = EmailAddress::parse(address).expect("an address");
+            let (contact, _) = desk.new_contact("reminders", REMINDER_INDEX, &id, &address).expect("it is sealed");
+            let row = NewReminderRow {
+                id,
+                contact: Some(contact),
+                reason: None,
+                due_on: today,
+                due_at: send_at(desk.day(now), 0, &desk.zone),
+                anchor_on: today,
+                months: 0,
+                recurring_months: None,
+                until_months: 0,
+                frequency: Some("monthly".to_owned()),
+                amount_minor: Some(500),
+                currency: Some("USD".to_owned()),
+                campaign: "default".to_owned(),
+                language: "en".to_owned(),
+                component: "article-footer".to_owned(),
+                consent_version: "reminder-1".to_owned(),
+                created_at: now - 31 * DAY,
+                now,
+            };
+            tx.insert_reminder(&row).await.expect("it is stored");
+        }
+        tx.commit().await.expect("they are stored");
     }
 }
 

@@ -62,6 +62,11 @@ impl Mail {
 struct State {
     mood: Mood,
     mails: Vec<Mail>,
+    /// Whether mails are kept; else they are counted only.
+    keeps: bool,
+    arrived: usize,
+    /// How many of them the test has looked at.
+    looked_at: usize,
     /// Every line a client said before it was encrypted.
     in_clear: Vec<String>,
     greylisted: Vec<String>,
@@ -77,12 +82,35 @@ pub struct Smtp {
     state: Arc<Mutex<State>>,
     certificate: String,
     hang_up: Arc<Notify>,
+    /// Held by the test, and not by the server's own tasks.
+    _looked: Option<Arc<Looked>>,
+}
+
+/// When the test lets go of the server, every mail must have been looked at.
+struct Looked(Arc<Mutex<State>>);
+
+impl Drop for Looked {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            return;
+        }
+        let state = self.0.lock().expect("nobody panicked");
+        let unseen: Vec<&str> = state.mails[state.looked_at..].iter().map(|mail| mail.to.as_str()).collect();
+        assert!(unseen.is_empty(), "mail came that nobody looked at, to {unseen:?}");
+    }
 }
 
 impl Smtp {
     /// One that offers STARTTLS, under a certificate of its own.
     pub async fn start() -> Self {
         Self::start_as(Tls::Offered).await
+    }
+
+    /// One that takes STARTTLS and counts what arrives instead of keeping it.
+    pub async fn start_counting() -> Self {
+        let smtp = Self::start().await;
+        smtp.state().keeps = false;
+        smtp
     }
 
     /// One that does not offer it, or from whose answers somebody has cut it out.
@@ -111,14 +139,17 @@ impl Smtp {
         let state = State {
             mood: Mood::Kind,
             mails: vec![],
+            keeps: true,
+            arrived: 0,
+            looked_at: 0,
             in_clear: vec![],
             greylisted: vec![],
             logins: vec![],
             sessions: 0,
         };
         let (state, hang_up) = (Arc::new(Mutex::new(state)), Arc::new(Notify::new()));
-        let smtp = Self { address, state, certificate: made.cert.pem(), hang_up };
-        let server = smtp.clone();
+        let server = Self { address, state, certificate: made.cert.pem(), hang_up, _looked: None };
+        let smtp = Self { _looked: Some(Arc::new(Looked(Arc::clone(&server.state)))), ..server.clone() };
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
                 let (server, acceptor) = (server.clone(), acceptor.clone());
@@ -156,7 +187,14 @@ impl Smtp {
 
     /// All mails so far.
     pub fn mails(&self) -> Vec<Mail> {
-        self.state().mails.clone()
+        let mut state = self.state();
+        state.looked_at = state.mails.len();
+        state.mails.clone()
+    }
+
+    /// How many mails there were, kept or not.
+    pub fn arrived(&self) -> usize {
+        self.state().arrived
     }
 
     /// What was said before the way was encrypted.
@@ -309,7 +347,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
         }
         if !matches!(self.mood(), Mood::Refuses(Step::Text, _)) {
             let mail = Mail { to: recipient.to_owned(), text, encrypted: self.encrypted };
-            self.smtp.state().mails.push(mail);
+            let mut state = self.smtp.state();
+            state.arrived += 1;
+            if state.keeps {
+                state.mails.push(mail);
+            }
         }
         if self.mood() == Mood::CutsAfterDot {
             return None;
@@ -339,5 +381,42 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
             self.wire.flush().await.ok()?;
         }
         Some(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What comes of a server that got a mail, looked at or not.
+    async fn ended(looks: bool) -> Result<(), tokio::task::JoinError> {
+        let smtp = Smtp::start().await;
+        let mail = Mail { to: "reader@example.org".to_owned(), text: String::new(), encrypted: false };
+        smtp.state().mails.push(mail);
+        let test = async move {
+            if looks {
+                assert_eq!(smtp.mails().len(), 1);
+            }
+        };
+        tokio::spawn(test).await
+    }
+
+    #[tokio::test]
+    async fn a_mail_that_nobody_looked_at_fails_the_test() {
+        assert!(ended(true).await.is_ok());
+        assert!(ended(false).await.expect_err("it fails").is_panic());
+    }
+
+    #[tokio::test]
+    async fn a_server_that_counts_keeps_nothing() {
+        use crate::support::{database, outbox};
+        let database = database::Database::fresh(database::Kind::Sqlite).await;
+        let smtp = Smtp::start_counting().await;
+        let url = smtp.url(database.folder.path());
+        let outbox = outbox::Outbox::on(database, smtp, Some(&url)).await;
+        outbox.put(mainstay::domain::email::EmailKind::Receipt, "reader@example.org").await;
+        assert_eq!(outbox.work().await, 1);
+        assert_eq!((outbox.smtp.arrived(), outbox.smtp.mails().len()), (1, 0));
+        outbox.close().await;
     }
 }

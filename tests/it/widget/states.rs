@@ -76,6 +76,14 @@ impl Stand {
     }
 }
 
+async fn each_form_asked_for_one_mail(stand: &Stand) {
+    stand.app.caught_up().await;
+    assert_eq!(stand.app.database.rows("SELECT state AS line FROM newsletter_signups").await, ["asked"]);
+    let mut kinds: Vec<String> = stand.app.mails().await.into_iter().map(|mail| mail.kind).collect();
+    kinds.sort();
+    assert_eq!(kinds, ["newsletter_confirmation", "reminder_confirmation"]);
+}
+
 async fn walk(words: &Words, preferences: &[Preference], width: u32) {
     let stand = Stand::set(Kind::Sqlite, Browser::options().with_window(width, 900)).await;
     stand.browser.prefer(preferences).await;
@@ -173,8 +181,7 @@ async fn walk(words: &Words, preferences: &[Preference], width: u32) {
     stand.reaches("newsletter-asked").await;
     stand.shows("[part=message]", words.newsletter, "the newsletter was asked for").await;
     assert_eq!(stand.heard().await.last().map(String::as_str), Some("newsletter"));
-    stand.app.caught_up().await;
-    assert_eq!(stand.app.database.rows("SELECT state AS line FROM newsletter_signups").await, ["asked"]);
+    each_form_asked_for_one_mail(&stand).await;
 
     let nobody = "?pledge=plg_00000000000000000000000000000000&pledge_state=cancelled";
     stand.browser.goto(&format!("{}/article{nobody}", stand.paper.url)).await;
