@@ -43,7 +43,9 @@ async fn count_emails(ops: &Ops) -> Result<(), ApiError> {
     `mainstay_pledges_refused{limit=…}` counts requests refused by the limit per address, per campaign or overall. \
     `mainstay_checkouts_spent` counts checkouts on which five attempts failed and that are not over yet; \
     `mainstay_checkouts_ended` counts those this process ended at Stripe. `mainstay_emails{state=…}` counts the outbox; \
-    `mainstay_outbox_last_run_timestamp_seconds` is when this process last looked for mail to send, by its own clock")))]
+    `mainstay_outbox_last_run_timestamp_seconds` is when this process last looked for mail to send, by its own clock. \
+    `mainstay_database_damage_timestamp_seconds` is when committed rows were last missed at a start, 0 when they never \
+    were; `mainstay_last_backup_timestamp_seconds` is when `mainstay backup` last took one, 0 when it never did")))]
 pub async fn metrics(State(ops): State<Ops>) -> Result<Response, ApiError> {
     for (state, count) in ops.store.count_events().await? {
         // Exact up to 2^53 events.
@@ -60,6 +62,12 @@ pub async fn metrics(State(ops): State<Ops>) -> Result<Response, ApiError> {
     #[expect(clippy::cast_precision_loss, reason = "a gauge is a float by its format")]
     metrics::gauge!("mainstay_checkouts_spent").set(spent as f64);
     count_emails(&ops).await?;
+    let damaged = ops.store.damage().await?.map_or(0, |damage| damage.noticed_at);
+    #[expect(clippy::cast_precision_loss, reason = "a gauge is a float by its format")]
+    metrics::gauge!("mainstay_database_damage_timestamp_seconds").set(damaged as f64);
+    let backed_up = ops.store.backed_up_at().await?.unwrap_or_default();
+    #[expect(clippy::cast_precision_loss, reason = "a gauge is a float by its format")]
+    metrics::gauge!("mainstay_last_backup_timestamp_seconds").set(backed_up as f64);
     let text = ops.metrics.render();
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
 }

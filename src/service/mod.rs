@@ -1,5 +1,7 @@
 //! Verbs wanted from two entrances. A handler or worker that touches one table calls `store` itself.
 
+pub mod backup;
+pub mod chain;
 pub mod event_body;
 pub mod ingest;
 pub mod later;

@@ -3,8 +3,10 @@
 //! This layer decides nothing: it reads and writes what `domain` computed. It must not talk to Stripe or send mail, and
 //! no transaction it opens may be held across a network call.
 
+mod backup;
 mod books;
 mod campaigns;
+mod chain;
 mod db;
 mod donors;
 mod events;
@@ -17,19 +19,23 @@ mod receipts;
 mod reminders;
 mod report;
 mod requests;
+mod schema;
 
+pub use backup::{CopyError, check_copy, check_versions, mark_copy};
 pub use books::RevenueLines;
+pub use chain::{Link, TABLES as CHAINED_TABLES};
 pub use db::{BATCH, Bind, Db, Query, Row, StoreError, Tx};
 pub use donors::NewDonor;
 pub use events::{EventDetails, EventSummary, LeasedEvent, NewEvent};
 pub use idempotency::Claim;
-pub use instance::Fixed;
+pub use instance::{Damage, Fixed, SweepReason, SweepWanted};
 pub use newsletter::{ConfirmedSignup, NewSignupRow, ShownSignup};
 pub use outbox::{LeasedEmail, NewEmail};
 pub use pledges::{Pledge, SpentCheckout};
 pub use receipts::Unreceipted;
 pub use reminders::{DueReminder, NewContact, NewDay, NewReminderRow, PledgeOfDonor, ShownReminder};
 pub use requests::{LeasedRequest, MAX_ATTEMPTS, NewRequest};
+pub use schema::MigrationStatus;
 
 impl Store {
     /// Begins a transaction that will write.
@@ -44,45 +50,11 @@ pub struct Store {
     db: Db,
 }
 
-/// One migration and whether it has been run.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MigrationStatus {
-    /// `YYYYMMDDHHMMSS`.
-    pub version: i64,
-    /// What it does, from its file name.
-    pub description: String,
-    pub applied: bool,
-}
-
-static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
-
 impl Store {
     /// Connects to the database that `url` names (`sqlite://PATH` or `postgres://…`) and changes nothing but making an
     /// SQLite file where there is none.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
         Ok(Self { db: Db::open(url).await? })
-    }
-
-    /// Runs the migrations that have not been run.
-    pub async fn migrate(&self) -> Result<(), StoreError> {
-        match &self.db {
-            Db::Sqlite { write, .. } => MIGRATIONS.run(write).await?,
-            Db::Pg(pool) => MIGRATIONS.run(pool).await?,
-        }
-        Ok(())
-    }
-
-    /// Every migration this program knows, oldest first.
-    pub async fn migrations(&self) -> Result<Vec<MigrationStatus>, StoreError> {
-        // The table of migrations is made by the first one, so its absence means that none has run.
-        let applied: Vec<(i64,)> =
-            self.db.read("SELECT version FROM _sqlx_migrations WHERE success").all().await.unwrap_or_default();
-        let status = |m: &sqlx::migrate::Migration| MigrationStatus {
-            version: m.version,
-            description: m.description.to_string(),
-            applied: applied.iter().any(|(version,)| *version == m.version),
-        };
-        Ok(MIGRATIONS.iter().map(status).collect())
     }
 
     /// Whether something could be written.
@@ -113,7 +85,7 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
-    use super::MIGRATIONS;
+    use super::schema::MIGRATIONS;
 
     /// A column of a `CREATE TABLE` as the migrations write it: indented, a lower-case name, a type, a comment.
     fn column(line: &str) -> Option<&str> {

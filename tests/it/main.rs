@@ -3,6 +3,8 @@
 //! Everything is under `cfg(test)`, so that clippy lets helpers say `expect` as it lets the tests themselves.
 
 #[cfg(test)]
+mod backups;
+#[cfg(test)]
 mod campaigns;
 #[cfg(test)]
 mod commands;
@@ -10,6 +12,8 @@ mod commands;
 mod crashes;
 #[cfg(test)]
 mod cuts;
+#[cfg(test)]
+mod damage;
 #[cfg(test)]
 mod deploy;
 #[cfg(test)]
@@ -66,6 +70,8 @@ mod support;
 mod tidy;
 #[cfg(test)]
 mod time_zone;
+#[cfg(test)]
+mod upgrade;
 #[cfg(test)]
 mod webhooks;
 #[cfg(test)]
