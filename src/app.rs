@@ -147,16 +147,22 @@ async fn migrate(store: &Store, database: &DatabaseUrl, clock: &Clock) -> Result
     store.check_writable().await.map_err(|source| AppError::Open { database: database.to_string(), source })
 }
 
-/// While this is held, nobody else migrates an SQLite database or puts one in its place.
-#[derive(Debug)]
-pub struct SchemaTurn(#[expect(dead_code, reason = "held, not read")] Option<FileLock>);
+/// Waits for the turn to change the schema of an SQLite database.
+async fn lock_schema(database: &DatabaseUrl) -> Result<Option<FileLock>, AppError> {
+    match database.sqlite_path() {
+        Some(path) => FileLock::wait(beside(&path, "migrate-lock")).await.map(Some),
+        None => Ok(None),
+    }
+}
 
-/// Waits for the turn to change the schema of `database`.
-pub async fn lock_schema(database: &DatabaseUrl) -> Result<SchemaTurn, AppError> {
-    Ok(SchemaTurn(match database.sqlite_path() {
-        Some(path) => Some(FileLock::wait(beside(&path, "migrate-lock")).await?),
-        None => None,
-    }))
+/// While this is held, nobody else works on an SQLite database, migrates it or puts one in its place.
+#[derive(Debug)]
+pub struct Alone(#[expect(dead_code, reason = "held, not read")] [Option<FileLock>; 2]);
+
+/// Makes sure to be alone with `database`, also where its file is gone and a worker still has it open.
+pub async fn lock_alone(database: &DatabaseUrl) -> Result<Alone, AppError> {
+    let worker = database.sqlite_path().map(|path| lock_worker(&path, database)).transpose()?;
+    Ok(Alone([worker, lock_schema(database).await?]))
 }
 
 fn lock_worker(path: &std::path::Path, database: &DatabaseUrl) -> Result<FileLock, AppError> {

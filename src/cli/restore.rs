@@ -6,7 +6,7 @@ use clap::Args;
 
 use super::serve::unless_stopped;
 use super::{CliError, print, sources};
-use crate::app::lock_schema;
+use crate::app::{AppError, lock_alone};
 use crate::clock::Clock;
 use crate::config::{BasicFlags, Basics};
 use crate::service::backup::{PgPrograms, restore};
@@ -31,7 +31,12 @@ impl Restore {
         let basics = Basics::load(sources(self.settings.into())?)?;
         crate::telemetry::start(&basics.log)?;
         let database = &basics.database_url;
-        let _turn = lock_schema(database).await?;
+        let _alone = lock_alone(database).await.map_err(|error| match error {
+            AppError::SecondWorker { database } => {
+                CliError::Failed(format!("a server is still at work on {database}. Stop it, and restore then."))
+            }
+            other => other.into(),
+        })?;
         let programs = PgPrograms::default();
         unless_stopped(restore(&self.file, database, &programs, Clock::system().now())).await?;
         print(&format!("{database} is as it was in {}. Now start the server.\n", self.file.display()))

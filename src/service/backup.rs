@@ -131,15 +131,18 @@ pub async fn before_migration(store: &Store, database: &Path, now: i64) -> Resul
     Ok(Some(path))
 }
 
-/// Removes all but the newest copies; their names tell their times.
+/// Removes all but the newest copies, whose names tell their times, and what killed processes left: whoever calls has the
+/// turn to change the schema, so nobody is writing one.
 fn forget_old(database: &Path, begin: &str) -> std::io::Result<()> {
     let folder = folder_of(database);
     let mut copies = Vec::new();
     for entry in std::fs::read_dir(folder)? {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if name.starts_with(begin) && !name.ends_with(partial::SUFFIX) {
-            copies.push(path);
+        match name.starts_with(begin) {
+            true if name.ends_with(partial::SUFFIX) => std::fs::remove_file(path)?,
+            true => copies.push(path),
+            false => {}
         }
     }
     copies.sort();

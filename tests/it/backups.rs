@@ -179,6 +179,23 @@ async fn a_database_that_was_in_use_is_not_restored_without_its_wal() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_restored_under_a_server_that_still_runs() {
+    let database = filled(Kind::Sqlite, 1).await;
+    assert_eq!(run(&database, &["backup", "a-backup"]).0, Some(0));
+    let server = Server::start(&database.url, "http://127.0.0.1:9/", database.folder.path(), &[]);
+    for name in ["mainstay.db", "mainstay.db-wal", "mainstay.db-shm"] {
+        std::fs::remove_file(database.folder.path().join(name)).expect("somebody moves it away");
+    }
+    let (code, said) = run(&database, &["restore", "a-backup"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("is still at work") && said.contains("Stop it"), "{said}");
+    server.kill();
+    let (code, said) = run(&database, &["restore", "a-backup"]);
+    assert_eq!(code, Some(0), "{said}");
+    assert_eq!(events(&database).await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_wal_left_where_a_database_was_is_not_taken_for_the_restored_ones() {
     let database = filled(Kind::Sqlite, 1).await;
     assert_eq!(run(&database, &["backup", "a-backup"]).0, Some(0));

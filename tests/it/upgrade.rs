@@ -206,6 +206,8 @@ async fn three_copies_from_before_migrations_are_kept() {
     let database = Database::of_the_release_before(Kind::Sqlite).await;
     let store = database.open().await;
     let path = database.folder.path().join("mainstay.db");
+    let half = database.folder.path().join("mainstay.db.backup-20260101T000000Z-schema-1.partial");
+    std::fs::write(&half, "what a killed process left").expect("it is written");
     let mut taken = Vec::new();
     for day in 0..5 {
         let copy = before_migration(&store, &path, 1_795_000_000 + day * 86_400).await.expect("it is taken");

@@ -127,18 +127,17 @@ impl PgPrograms {
             read.args(arguments).arg(path).stdout(Stdio::piped());
             succeeded("pg_restore", read.spawn().map(tokio::process::Child::wait_with_output)).await
         };
-        let damaged = |error: BackupError| match error {
-            BackupError::Program { said, .. } => CopyError::Damaged(said),
-            other => CopyError::Damaged(other.to_string()),
+        let migrations = match reads(&["--data-only", "--table=_sqlx_migrations", "--file=-"]).await {
+            Ok(output) => output.stdout,
+            Err(error) => return damaged(error),
         };
-        let versions = match reads(&["--data-only", "--table=_sqlx_migrations", "--file=-"]).await {
-            Ok(output) => versions(&String::from_utf8_lossy(&output.stdout)),
-            Err(error) => return Ok(Err(damaged(error))),
-        };
-        if let Err(error) = check_versions(&versions) {
+        if let Err(error) = check_versions(&versions(&String::from_utf8_lossy(&migrations))) {
             return Ok(Err(error));
         }
-        Ok(reads(&["--file=/dev/null"]).await.map(|_| ()).map_err(damaged))
+        match reads(&["--file=/dev/null"]).await {
+            Ok(_) => Ok(Ok(())),
+            Err(error) => damaged(error),
+        }
     }
 
     /// Restores a dump into the server's empty database, whole or not at all.
@@ -151,8 +150,18 @@ impl PgPrograms {
     }
 }
 
+/// What it says of a dump that `pg_restore` could not read: a newer one than it can read is not damaged.
+fn damaged(error: BackupError) -> Result<Result<(), CopyError>, BackupError> {
+    match error {
+        BackupError::Program { said, .. } if !said.contains("unsupported version") => Ok(Err(CopyError::Damaged(said))),
+        other => Err(other),
+    }
+}
+
 fn command(program: &Path) -> Command {
     let mut command = Command::new(program);
+    // What they say is read by us too.
+    command.env("LC_ALL", "C");
     command.stdin(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true);
     command
 }
@@ -202,6 +211,13 @@ mod tests {
         assert_eq!(server.variables, expected.map(|(name, value)| (name, value.to_owned())));
         let socket = Server::of(&DatabaseUrl::parse("postgres:///gifts?host=/run/postgresql&password=x").unwrap());
         assert_eq!(socket.variables, [("PGHOST", "/run/postgresql".to_owned()), ("PGPASSWORD", "x".to_owned())]);
+    }
+
+    #[test]
+    fn a_dump_that_is_too_new_for_the_program_is_not_called_damaged() {
+        let failed = |said: &str| BackupError::Program { program: "pg_restore", said: said.to_owned() };
+        assert!(damaged(failed("pg_restore: error: unsupported version (1.99) in file header")).is_err());
+        assert!(matches!(damaged(failed("pg_restore: error: unexpected end of file")), Ok(Err(CopyError::Damaged(_)))));
     }
 
     #[test]

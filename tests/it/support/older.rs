@@ -14,6 +14,9 @@ impl Database {
     /// A database on which all migrations but the newest have been run.
     pub async fn of_the_release_before(kind: Kind) -> Self {
         let database = Self::unmigrated(kind).await;
+        if kind == Kind::Sqlite {
+            database.script("PRAGMA journal_mode = WAL").await;
+        }
         let mut known: Vec<Migration> = KNOWN.iter().cloned().collect();
         known.pop();
         database.run(&Migrator::with_migrations(known)).await;
