@@ -8,5 +8,5 @@ CREATE TABLE commit_chain (
     previous TEXT NOT NULL          -- the hash of the link before, '' for the first
 );
 
--- The oldest program, by its newest migration, that may run on this schema. A later row of ours reads: UPDATE instance SET …
+-- The oldest program, by its newest migration, that may run on this schema. Each later migration sets it anew.
 INSERT INTO instance (name, value) VALUES ('oldest_program', '20261126130000');
