@@ -25,6 +25,8 @@ use crate::gateway::{CallError, Gateway, GatewayConfig};
 use crate::http::{self, Ops, WebState};
 use crate::id::Random;
 use crate::mail::{Post, PostError};
+use crate::service::backup::{self, BackupError};
+use crate::service::chain::Keeper;
 use crate::service::ingest::Inbox;
 use crate::service::later::{Asking, Desk};
 use crate::service::reconcile::Reconciler;
@@ -50,6 +52,10 @@ pub enum AppError {
         "cannot migrate the database {database}: {source}. Nothing was served; a newer program may have been here."
     )]
     Migrate { database: String, source: StoreError },
+    #[error("this program cannot use {database}: {source}.")]
+    ProgramTooOld { database: String, source: StoreError },
+    #[error("nothing was migrated, since no copy of the database could be taken before: {0}")]
+    Backup(#[from] BackupError),
     #[error("cannot read the database {database}: {source}")]
     Read { database: String, source: StoreError },
     #[error("cannot lock {}: {source}. Check that the database's folder may be written to.", path.display())]
@@ -99,28 +105,63 @@ impl App {
             (Some(_), Some(path)) => Some(lock_worker(&path, database)?),
             _ => None,
         };
-        Parts::make(settings, clock, random).await?.start(listener, address, worker_lock)
+        let keeper = database.sqlite_path();
+        let database = database.to_string();
+        let parts = Parts::make(settings, clock, random).await?;
+        let keeper = keeper.map(|path| Keeper::new(parts.store.clone(), parts.clock.clone(), &path));
+        if let Some(keeper) = &keeper {
+            keeper.check().await.map_err(|source| AppError::Read { database, source })?;
+        }
+        parts.start(listener, address, worker_lock, keeper)
     }
 }
 
-/// Opens the database and brings its schema up to date. On SQLite one process at a time does so.
-pub async fn open_migrated(database: &DatabaseUrl) -> Result<Store, AppError> {
-    let _turn = match database.sqlite_path() {
-        Some(path) => Some(FileLock::wait(beside(&path, "migrate-lock")).await?),
-        None => None,
-    };
+/// Opens the database and brings its schema up to date. On SQLite one process at a time does so, and takes a copy before it
+/// changes the schema of a database that holds something.
+pub async fn open_migrated(database: &DatabaseUrl, clock: &Clock) -> Result<Store, AppError> {
+    let _turn = lock_schema(database).await?;
     let open = |source| AppError::Open { database: database.to_string(), source };
     let store = Store::open(database.expose()).await.map_err(open)?;
-    match store.migrate().await {
-        Ok(()) => match store.check_writable().await {
-            Ok(()) => Ok(store),
-            Err(source) => Err(AppError::Open { database: database.to_string(), source }),
-        },
-        Err(source) => {
+    match migrate(&store, database, clock).await {
+        Ok(()) => Ok(store),
+        Err(error) => {
             store.close().await;
-            Err(AppError::Migrate { database: database.to_string(), source })
+            Err(error)
         }
     }
+}
+
+async fn migrate(store: &Store, database: &DatabaseUrl, clock: &Clock) -> Result<(), AppError> {
+    let wrong = |source| match source {
+        StoreError::ProgramTooOld { .. } => AppError::ProgramTooOld { database: database.to_string(), source },
+        source => AppError::Migrate { database: database.to_string(), source },
+    };
+    store.check_schema().await.map_err(wrong)?;
+    if let Some(path) = database.sqlite_path()
+        && let Some(copy) = backup::before_migration(store, &path, clock.now()).await?
+    {
+        tracing::info!(copy = %copy.display(), "took a copy of the database before its schema is changed");
+    }
+    store.migrate().await.map_err(wrong)?;
+    store.check_writable().await.map_err(|source| AppError::Open { database: database.to_string(), source })
+}
+
+/// Waits for the turn to change the schema of an SQLite database.
+async fn lock_schema(database: &DatabaseUrl) -> Result<Option<FileLock>, AppError> {
+    match database.sqlite_path() {
+        Some(path) => FileLock::wait(beside(&path, "migrate-lock")).await.map(Some),
+        None => Ok(None),
+    }
+}
+
+/// While this is held, nobody else works on an SQLite database, migrates it or puts one in its place.
+#[derive(Debug)]
+pub struct Alone(#[expect(dead_code, reason = "held, not read")] [Option<FileLock>; 2]);
+
+/// Makes sure to be alone with `database`, also where its file is gone and a worker still has it open.
+pub async fn lock_alone(database: &DatabaseUrl) -> Result<Alone, AppError> {
+    let worker = database.sqlite_path().map(|path| lock_worker(&path, database)).transpose()?;
+    Ok(Alone([worker, lock_schema(database).await?]))
 }
 
 fn lock_worker(path: &std::path::Path, database: &DatabaseUrl) -> Result<FileLock, AppError> {
@@ -159,7 +200,7 @@ impl Parts {
         };
         let gateway = Gateway::new(&stripe, random.clone())?;
         let sealer = Sealer::parse(&settings.vault_public_key, random.clone())?;
-        let store = open_migrated(&settings.basics.database_url).await?;
+        let store = open_migrated(&settings.basics.database_url, &clock).await?;
         identity::check(&store, &settings).await?;
         let pace = Arc::new(Pace::new(settings.sweep.reads_per_second));
         Ok(Self { settings, store, sealer, gateway, pace, clock, random, arrived: Arc::new(Notify::new()) })
@@ -170,6 +211,7 @@ impl Parts {
         listener: TcpListener,
         address: SocketAddr,
         worker_lock: Option<FileLock>,
+        keeper: Option<Keeper>,
     ) -> Result<Running, AppError> {
         let known = CancellationToken::new();
         let desk = self.settings.worker.as_ref().map(|worker| self.desk(worker)).transpose()?;
@@ -203,6 +245,7 @@ impl Parts {
             web,
             inbox,
             work,
+            chain: keeper.map(|keeper| Part::start(|stop| worker::keep_chain(keeper, stop))),
             account,
             stopped_itself: Some(stopped_itself),
             worker_lock,
@@ -356,6 +399,8 @@ pub struct Running {
     web: Part,
     inbox: Option<JoinHandle<()>>,
     work: Option<Part>,
+    /// Ends last, so that its last link is behind everything.
+    chain: Option<Part>,
     account: JoinHandle<()>,
     stopped_itself: Option<oneshot::Receiver<AppError>>,
     /// Held until the store is closed.
@@ -390,6 +435,9 @@ impl Running {
         }
         if let Some(work) = work {
             finish(work, "worker", FINISH_REST).await;
+        }
+        if let Some(chain) = self.chain {
+            chain.finish("chain", FINISH_REST).await;
         }
         if tokio::time::timeout(FINISH_REST, self.store.close()).await.is_err() {
             tracing::warn!("the database did not close in time");

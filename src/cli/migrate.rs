@@ -6,6 +6,7 @@ use clap::Args;
 
 use super::{CliError, print, sources};
 use crate::app::open_migrated;
+use crate::clock::Clock;
 use crate::config::{BasicFlags, Basics};
 use crate::store::Store;
 
@@ -31,7 +32,7 @@ impl Migrate {
         let store = if self.status {
             Store::open(basics.database_url.expose()).await?
         } else {
-            open_migrated(&basics.database_url).await?
+            open_migrated(&basics.database_url, &Clock::system()).await?
         };
         let migrations = store.migrations().await;
         store.close().await;

@@ -2,6 +2,7 @@
 //! nothing else. Standard output is for results, standard error for logs and problems.
 
 mod backfill;
+mod backup;
 mod campaign;
 mod demo;
 mod demo_once;
@@ -14,6 +15,7 @@ mod newsletter;
 mod rebuild;
 mod remind;
 mod report;
+mod restore;
 mod sandbox;
 mod serve;
 mod snippet;
@@ -26,6 +28,7 @@ use clap::{Parser, Subcommand};
 
 use crate::app::AppError;
 use crate::config::{ConfigError, DatabaseUrl, Flags, Sources};
+use crate::service::backup::BackupError;
 use crate::store::{Store, StoreError};
 use crate::telemetry::TelemetryError;
 
@@ -57,6 +60,12 @@ enum Command {
     Serve(serve::Serve),
     /// Bring the database's schema up to this program's.
     Migrate(migrate::Migrate),
+    /// Copy the whole database into a file while others write it.
+    #[command(after_help = backup::EXAMPLES)]
+    Backup(backup::Backup),
+    /// Put a backup where there is no database yet.
+    #[command(after_help = restore::EXAMPLES)]
+    Restore(restore::Restore),
     /// Print the description of the HTTP API, as openapi.yaml holds it.
     Openapi,
     /// Take pretended gifts: no Stripe account, no database server, nothing kept.
@@ -102,6 +111,8 @@ pub enum CliError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
+    Backup(#[from] BackupError),
+    #[error(transparent)]
     Telemetry(#[from] TelemetryError),
     /// What failed, where, and what to do.
     #[error("{0}")]
@@ -138,6 +149,8 @@ fn dispatch(command: Command) -> Result<(), CliError> {
         Command::Init => init::run(Path::new("")),
         Command::Serve(serve) => block_on(serve.run()),
         Command::Migrate(migrate) => block_on(migrate.run()),
+        Command::Backup(backup) => block_on(backup.run()),
+        Command::Restore(restore) => block_on(restore.run()),
         Command::Openapi => print(&crate::http::openapi::openapi_yaml()),
         Command::Demo(demo) => block_on(demo.run()),
         Command::Sandbox(stand) => block_on(stand.run()),
@@ -172,7 +185,14 @@ async fn open_existing(database: &DatabaseUrl) -> Result<Store, CliError> {
             "{database} does not exist. Run this where the server runs, or give the database by --database-url."
         )));
     }
-    Ok(Store::open(database.expose()).await?)
+    let store = Store::open(database.expose()).await?;
+    match store.check_schema().await {
+        Ok(()) => Ok(store),
+        Err(error) => {
+            store.close().await;
+            Err(CliError::Failed(format!("this program cannot use {database}: {error}.")))
+        }
+    }
 }
 
 /// Prints one result.

@@ -90,6 +90,17 @@ fn banner(settings: &Settings, role: Role, running: &Running) -> String {
     lines.join("\n") + "\n"
 }
 
+/// Does `work`, unless a signal comes first: then it is dropped, and clears away what it had begun.
+pub(super) async fn unless_stopped<T, E: Into<CliError>>(
+    work: impl Future<Output = Result<T, E>>,
+) -> Result<T, CliError> {
+    let mut stop = StopSignals::install()?;
+    tokio::select! {
+        done = work => done.map_err(Into::into),
+        () = stop.received() => Err(CliError::Failed("stopped by a signal; what was begun is cleared away".to_owned())),
+    }
+}
+
 /// SIGTERM and SIGINT.
 pub(super) struct StopSignals {
     #[cfg(unix)]

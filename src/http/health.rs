@@ -55,7 +55,9 @@ async fn count_emails(ops: &Ops) -> Result<(), ApiError> {
     `mainstay_last_webhook_age_seconds` is how long ago Stripe last delivered something, to the minute; \
     `mainstay_swept_until_age_seconds` how long ago the moment is up to which nothing is missing, by the last sweep. \
     `mainstay_sweep_found` counts events that this process found and no webhook had brought; \
-    `mainstay_outbox_last_run_timestamp_seconds` is when this process last looked for mail to send, by its own clock")))]
+    `mainstay_outbox_last_run_timestamp_seconds` is when this process last looked for mail to send, by its own clock. \
+    `mainstay_database_damage_timestamp_seconds` is when committed rows were last missed at a start, 0 when they never \
+    were; `mainstay_last_backup_timestamp_seconds` is when `mainstay backup` last took one, 0 when it never did")))]
 pub async fn metrics(State(ops): State<Ops>) -> Result<Response, ApiError> {
     for (state, count) in ops.store.count_events().await? {
         // Exact up to 2^53 events.
@@ -78,6 +80,12 @@ pub async fn metrics(State(ops): State<Ops>) -> Result<Response, ApiError> {
         }
     }
     count_emails(&ops).await?;
+    let damaged = ops.store.damage().await?.map_or(0, |damage| damage.noticed_at);
+    #[expect(clippy::cast_precision_loss, reason = "a gauge is a float by its format")]
+    metrics::gauge!("mainstay_database_damage_timestamp_seconds").set(damaged as f64);
+    let backed_up = ops.store.backed_up_at().await?.unwrap_or_default();
+    #[expect(clippy::cast_precision_loss, reason = "a gauge is a float by its format")]
+    metrics::gauge!("mainstay_last_backup_timestamp_seconds").set(backed_up as f64);
     let text = ops.metrics.render();
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
 }

@@ -1,6 +1,8 @@
 //! Verbs wanted from two entrances. A handler or worker that touches one table calls `store` itself.
 
 pub mod adopt;
+pub mod backup;
+pub mod chain;
 pub mod event_body;
 pub mod ingest;
 pub mod later;

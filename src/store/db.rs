@@ -56,9 +56,15 @@ pub enum StoreError {
     /// The database refused, or could not be reached.
     #[error("database: {0}")]
     Database(#[from] sqlx::Error),
-    /// A migration failed, or the schema is newer than this program.
+    /// A migration failed, or one that was run is not the one this program knows.
     #[error("migration: {0}")]
     Migrate(#[from] sqlx::migrate::MigrateError),
+    /// A newer program has taken away what this one needs.
+    #[error(
+        "it takes programs of schema {needed} or newer since a newer program ran here, and this one is of schema {ours}: \
+         install that newer program again, or restore the backup from before it"
+    )]
+    ProgramTooOld { needed: i64, ours: i64 },
     /// A value in the database is not what this program writes.
     #[error("unreadable {what} in the database")]
     Corrupt {
@@ -97,6 +103,12 @@ impl StoreError {
             ),
             _ => false,
         }
+    }
+
+    /// Whether a table is not there (yet).
+    pub(super) fn is_missing_table(&self) -> bool {
+        let Self::Database(sqlx::Error::Database(error)) = self else { return false };
+        error.code().as_deref() == Some("42P01") || error.message().starts_with("no such table")
     }
 
     /// What may be written down about it: a code, never a value of a row.

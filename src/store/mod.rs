@@ -4,8 +4,10 @@
 //! no transaction it opens may be held across a network call.
 
 mod adoptions;
+mod backup;
 mod books;
 mod campaigns;
+mod chain;
 mod db;
 mod donors;
 mod events;
@@ -19,14 +21,17 @@ mod receipts;
 mod reminders;
 mod report;
 mod requests;
+mod schema;
 mod sweeps;
 
+pub use backup::{CopyError, check_copy, check_versions, mark_copy};
 pub use books::RevenueLines;
+pub use chain::{Link, TABLES as CHAINED_TABLES};
 pub use db::{BATCH, Bind, Db, Query, Row, StoreError, Tx};
 pub use donors::NewDonor;
 pub use events::{EventDetails, EventSummary, LeasedEvent, NewEvent};
 pub use idempotency::Claim;
-pub use instance::Fixed;
+pub use instance::{Damage, Fixed, SweepReason, SweepWanted};
 pub use newsletter::{ConfirmedSignup, NewSignupRow, ShownSignup};
 pub use notices::{Notice, Recipient, Renewal, Untold};
 pub use outbox::{LeasedEmail, NewEmail};
@@ -34,6 +39,7 @@ pub use pledges::{Pledge, SpentCheckout};
 pub use receipts::Unreceipted;
 pub use reminders::{DueReminder, NewContact, NewDay, NewReminderRow, PledgeOfDonor, ShownReminder};
 pub use requests::{LeasedRequest, MAX_ATTEMPTS, NewRequest};
+pub use schema::MigrationStatus;
 pub use sweeps::{Mark, OverduePledge, SweepRun};
 
 impl Store {
@@ -49,45 +55,11 @@ pub struct Store {
     db: Db,
 }
 
-/// One migration and whether it has been run.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct MigrationStatus {
-    /// `YYYYMMDDHHMMSS`.
-    pub version: i64,
-    /// What it does, from its file name.
-    pub description: String,
-    pub applied: bool,
-}
-
-static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("./migrations");
-
 impl Store {
     /// Connects to the database that `url` names (`sqlite://PATH` or `postgres://…`) and changes nothing but making an
     /// SQLite file where there is none.
     pub async fn open(url: &str) -> Result<Self, StoreError> {
         Ok(Self { db: Db::open(url).await? })
-    }
-
-    /// Runs the migrations that have not been run.
-    pub async fn migrate(&self) -> Result<(), StoreError> {
-        match &self.db {
-            Db::Sqlite { write, .. } => MIGRATIONS.run(write).await?,
-            Db::Pg(pool) => MIGRATIONS.run(pool).await?,
-        }
-        Ok(())
-    }
-
-    /// Every migration this program knows, oldest first.
-    pub async fn migrations(&self) -> Result<Vec<MigrationStatus>, StoreError> {
-        // The table of migrations is made by the first one, so its absence means that none has run.
-        let applied: Vec<(i64,)> =
-            self.db.read("SELECT version FROM _sqlx_migrations WHERE success").all().await.unwrap_or_default();
-        let status = |m: &sqlx::migrate::Migration| MigrationStatus {
-            version: m.version,
-            description: m.description.to_string(),
-            applied: applied.iter().any(|(version,)| *version == m.version),
-        };
-        Ok(MIGRATIONS.iter().map(status).collect())
     }
 
     /// Whether something could be written.
@@ -118,7 +90,7 @@ impl Store {
 
 #[cfg(test)]
 mod tests {
-    use super::MIGRATIONS;
+    use super::schema::MIGRATIONS;
 
     /// A column of a `CREATE TABLE` as the migrations write it: indented, a lower-case name, a type, a comment.
     fn column(line: &str) -> Option<&str> {

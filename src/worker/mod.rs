@@ -33,6 +33,7 @@ pub use retention::Retention;
 pub use sweep::SweepWorker;
 
 use crate::clock::HOUR;
+use crate::service::chain::Keeper;
 use crate::service::later::Desk;
 use crate::service::reconcile::ReconcileError;
 use crate::store::BATCH;
@@ -54,6 +55,8 @@ const REST_OF_MAILS: Duration = Duration::from_secs(2);
 const REST_OF_NOTICES: Duration = Duration::from_secs(5);
 /// How long nobody looks whether it is time to sweep.
 const REST_OF_SWEEP: Duration = Duration::from_secs(1);
+/// How often the head of the commit chain is kept.
+const REST_OF_CHAIN: Duration = Duration::from_secs(1);
 /// How often, in seconds, what has had its time is forgotten.
 const FORGET_EVERY: i64 = HOUR;
 
@@ -95,6 +98,32 @@ pub async fn run(jobs: Jobs, arrived: Arc<Notify>, stop: CancellationToken) {
         to_donors,
         rounds(outbox, stop.clone())
     );
+}
+
+/// Keeps the head of an SQLite database's chain until `stop`, and once more behind everything that was done until then.
+pub async fn keep_chain(keeper: Keeper, stop: CancellationToken) {
+    let mut chain = Chain { keeper };
+    rounds(&mut chain, stop).await;
+    if let Err(reason) = (&mut chain).round().await {
+        tracing::warn!(reason, "the last link of the commit chain could not be added");
+    }
+}
+
+struct Chain {
+    keeper: Keeper,
+}
+
+impl Job for &mut Chain {
+    const NAME: &'static str = "chain";
+
+    fn idle(&self) -> Duration {
+        REST_OF_CHAIN
+    }
+
+    async fn round(&mut self) -> Result<usize, String> {
+        // However much was done, the next round is a second later.
+        self.keeper.run_once().await.map(|_| 0).map_err(|error| error.code())
+    }
 }
 
 /// A job that is done in rounds.

@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod adopt;
 #[cfg(test)]
+mod backups;
+#[cfg(test)]
 mod bounces;
 #[cfg(test)]
 mod campaigns;
@@ -16,6 +18,8 @@ mod crashes;
 mod crashes_later;
 #[cfg(test)]
 mod cuts;
+#[cfg(test)]
+mod damage;
 #[cfg(test)]
 mod deploy;
 #[cfg(test)]
@@ -78,6 +82,8 @@ mod sweep;
 mod tidy;
 #[cfg(test)]
 mod time_zone;
+#[cfg(test)]
+mod upgrade;
 #[cfg(test)]
 mod webhooks;
 #[cfg(test)]

@@ -3,13 +3,16 @@
 use std::fmt::Write as _;
 
 use base64::Engine as _;
+use mainstay::config::DatabaseUrl;
 use mainstay::sandbox::{Card, Person};
+use mainstay::service::backup::{PgPrograms, take};
+use secrecy::ExposeSecret as _;
 use serde_json::json;
 
-use crate::support::app::TestApp;
+use crate::support::app::{KEYS, TestApp};
 use crate::support::database::Kind;
 use crate::support::log::Log;
-use crate::support::stored;
+use crate::support::{postgres, stored};
 
 const ADDRESS: &str = "Marked.Donor+Xq7Zk@readers-of-the-paper.example";
 const NAME: &str = "Zaphira Markwoman-Qvist";
@@ -39,6 +42,19 @@ fn leak(bytes: &[u8]) -> Option<String> {
             spellings(text).into_iter().any(|spelling| bytes.windows(spelling.len()).any(|window| window == spelling));
         found.then(|| (*text).to_owned())
     })
+}
+
+/// What a backup holds; a dump of PostgreSQL as the text it unpacks to.
+async fn backed_up(app: &TestApp) -> Vec<u8> {
+    let file = app.database.folder.path().join("a-backup");
+    let url = DatabaseUrl::parse(&app.database.url).expect("an address");
+    take(app.store(), &url, &PgPrograms::within(vec![postgres::programs()]), &file).await.expect("it is taken");
+    if app.database.kind == Kind::Sqlite {
+        return std::fs::read(&file).expect("it is read");
+    }
+    let restore =
+        std::process::Command::new(postgres::programs().join("pg_restore")).arg("--file=-").arg(&file).output();
+    restore.expect("it runs").stdout
 }
 
 async fn no_trace_is_left(kind: Kind) {
@@ -74,6 +90,17 @@ async fn no_trace_is_left(kind: Kind) {
     let donors = app.database.rows("SELECT email_index AS line FROM donors").await;
     assert_eq!(donors.len(), 1, "and understood: one donor");
     assert_eq!(leak(&stored::everything(&app.database).await), None, "in the database, {kind:?}");
+    let backup = backed_up(&app).await;
+    assert!(backup.windows(4).any(|window| window == b"plg_"), "the backup holds the gifts");
+    assert_eq!(leak(&backup), None, "in a backup, {kind:?}");
+    for key in [&KEYS.private, &KEYS.index] {
+        let (_, digits) = key.expose_secret().rsplit_once('_').expect("a key begins with what it is");
+        let raw: Vec<u8> =
+            (0..digits.len() / 2).map(|n| u8::from_str_radix(&digits[2 * n..2 * n + 2], 16).expect("hex")).collect();
+        for spelling in spellings(digits).into_iter().chain([raw]) {
+            assert!(!backup.windows(spelling.len()).any(|window| window == spelling), "a key in a backup, {kind:?}");
+        }
+    }
     let logged = log.bytes();
     assert!(logged.len() > 10_000, "TRACE was on");
     assert_eq!(leak(&logged), None, "in the log");

@@ -14,6 +14,7 @@ pub mod later;
 pub mod log;
 pub mod loopback;
 pub mod notices;
+pub mod older;
 pub mod outbox;
 pub mod paper;
 pub mod postgres;
