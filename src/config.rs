@@ -284,6 +284,13 @@ impl Addresses {
     }
 }
 
+/// What `stripe setup` needs.
+#[derive(Debug, Clone)]
+pub struct StripeCommands {
+    pub addresses: Addresses,
+    pub stripe_secret_key: StripeKey,
+}
+
 /// What is logged, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Log {

@@ -16,6 +16,7 @@ mod report;
 mod sandbox;
 mod serve;
 mod snippet;
+mod stripe;
 
 use std::io::Write as _;
 use std::path::Path;
@@ -79,6 +80,9 @@ enum Command {
     Mail(mail::Mail),
     /// Print what to paste into a page of the newspaper.
     Snippet(snippet::Snippet),
+    /// Make what is needed on the Stripe account.
+    #[command(subcommand)]
+    Stripe(stripe::Stripe),
     /// Look at what Stripe sent, and let what could not be applied be tried again.
     #[command(subcommand)]
     Events(events::Events),
@@ -144,6 +148,7 @@ fn dispatch(command: Command) -> Result<(), CliError> {
         Command::Campaign(campaign) => block_on(campaign.run()),
         Command::Mail(mail) => block_on(mail.run()),
         Command::Snippet(snippet) => block_on(snippet.run()),
+        Command::Stripe(stripe) => block_on(stripe.run()),
         Command::Events(events) => block_on(events.run()),
         Command::Rebuild(rebuild) => block_on(rebuild.run()),
     }

@@ -9,7 +9,7 @@ use super::sources::Given;
 use super::{
     Addresses, Basics, ConfigError, DatabaseUrl, DeskSettings, Log, LogFormat, MailCommands, MailSettings,
     MailTransport, NewsroomZone, Origin, Problem, Receipts, ReminderSettings, Role, Secrecy, Sending, Settings,
-    Sources, StripeKey, WebSettings, WorkerSettings, setting,
+    Sources, StripeCommands, StripeKey, WebSettings, WorkerSettings, setting,
 };
 use crate::domain::mailbox::{Line, Mailbox, breaks};
 use crate::id::Random;
@@ -35,12 +35,17 @@ impl Addresses {
     /// What `snippet` needs.
     pub fn load(sources: Sources) -> Result<Self, ConfigError> {
         let mut reader = Reader::new(sources);
-        let basics = reader.basics();
-        let public_url = reader.get("PUBLIC_URL", Origin::parse);
-        let stripe_api_url = reader.get("STRIPE_API_URL", api_url);
-        let read = |((basics, public_url), stripe_api_url)| Self { basics, public_url, stripe_api_url };
-        let addresses = basics.zip(public_url).zip(stripe_api_url).map(read);
+        let addresses = reader.addresses();
         reader.finish(addresses)
+    }
+}
+
+impl StripeCommands {
+    /// What `stripe setup` needs.
+    pub fn load(sources: Sources) -> Result<Self, ConfigError> {
+        let mut reader = Reader::new(sources);
+        let (addresses, key) = (reader.addresses(), reader.get("STRIPE_SECRET_KEY", StripeKey::parse));
+        reader.finish(addresses.zip(key).map(|(addresses, stripe_secret_key)| Self { addresses, stripe_secret_key }))
     }
 }
 
@@ -141,6 +146,13 @@ impl Reader {
             time_zone: time_zone?,
             log: Log { filter: filter?, format: format? },
         })
+    }
+
+    fn addresses(&mut self) -> Option<Addresses> {
+        let basics = self.basics();
+        let public_url = self.get("PUBLIC_URL", Origin::parse);
+        let stripe_api_url = self.get("STRIPE_API_URL", api_url);
+        Some(Addresses { basics: basics?, public_url: public_url?, stripe_api_url: stripe_api_url? })
     }
 
     fn settings(&mut self, role: Role) -> Option<Settings> {

@@ -11,6 +11,8 @@ use super::state::{State, text};
 
 const LIMIT_DEFAULT: usize = 10;
 const LIMIT_MAX: i64 = 100;
+/// What cannot be narrowed by when it was made.
+const UNDATED: [&str; 2] = ["webhook_endpoint", "billing_portal.configuration"];
 /// How many event types one list may name.
 const TYPES_MAX: usize = 20;
 
@@ -22,7 +24,7 @@ struct Listing {
 }
 
 macro_rules! listing {
-    ($kind:literal, $($name:literal => $pointer:literal),*) => {
+    ($kind:literal, $($name:literal => $pointer:literal),* $(,)?) => {
         Listing {
             kind: $kind,
             params: &[
@@ -68,6 +70,11 @@ static LISTINGS: &[(&str, Listing)] = &[
     ("refunds", listing!("refund", "charge" => "/charge", "payment_intent" => "/payment_intent")),
     ("disputes", listing!("dispute", "charge" => "/charge", "payment_intent" => "/payment_intent")),
     ("events", listing!("event", "type" => "/type")),
+    ("webhook_endpoints", listing!("webhook_endpoint",)),
+    (
+        "billing_portal/configurations",
+        listing!("billing_portal.configuration", "active" => "/active", "is_default" => "/is_default"),
+    ),
 ];
 
 /// The kind of object behind a collection's path, for retrieving one.
@@ -88,6 +95,9 @@ pub(super) fn list(state: &State, collection: &str, form: &Node) -> ApiResult {
 }
 
 fn special(kind: &str, params: &Value) -> Result<(), ApiError> {
+    if UNDATED.contains(&kind) && !params["created"].is_null() {
+        return Err(ApiError::param("created", "Received unknown parameter: created").code("parameter_unknown"));
+    }
     if kind != "event" && !(params["types"].is_null() && params["delivery_success"].is_null()) {
         let name = if params["types"].is_null() { "delivery_success" } else { "types" };
         return Err(ApiError::param(name, format!("Received unknown parameter: {name}")).code("parameter_unknown"));

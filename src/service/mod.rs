@@ -6,3 +6,4 @@ pub mod later;
 pub mod rebuild;
 pub mod reconcile;
 pub mod start_pledge;
+pub mod stripe_setup;

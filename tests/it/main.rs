@@ -61,6 +61,8 @@ mod spent;
 #[cfg(test)]
 mod statements;
 #[cfg(test)]
+mod stripe_setup;
+#[cfg(test)]
 mod support;
 #[cfg(test)]
 mod tidy;
