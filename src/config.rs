@@ -5,6 +5,7 @@
 //! `mainstay.env` in the working directory. All problems are reported at once. Invariant: a secret is never printed,
 //! neither in an error nor by `Debug`, and is no flag.
 
+mod lenient;
 mod mail;
 mod parse;
 mod sources;
@@ -15,6 +16,7 @@ use std::net::SocketAddr;
 
 use secrecy::SecretString;
 
+pub use lenient::LenientSettings;
 pub use mail::{MailCommands, MailSettings, MailTransport, Protection, Receipts, Sending, SmtpServer};
 pub use sources::{BasicFlags, ENV_FILE, Flags, Sources};
 pub use values::{DatabaseUrl, LogFormat, Mode, NewsroomZone, Origin, StripeKey};

@@ -1,10 +1,12 @@
 //! The command line: one file per command. A command reads its settings, calls the library and prints; it decides
 //! nothing else. Standard output is for results, standard error for logs and problems.
 
+mod account;
 mod campaign;
 mod demo;
 mod demo_once;
 mod desk;
+mod doctor;
 mod events;
 mod init;
 mod mail;
@@ -16,7 +18,6 @@ mod report;
 mod sandbox;
 mod serve;
 mod snippet;
-mod stripe;
 
 use std::io::Write as _;
 use std::path::Path;
@@ -55,6 +56,8 @@ enum Command {
     Init,
     /// Check the settings, migrate the database, and take gifts until SIGTERM or Ctrl-C.
     Serve(serve::Serve),
+    /// Tell whether this installation is well: settings, storage, Stripe, mail, web, privacy.
+    Doctor(doctor::Asked),
     /// Bring the database's schema up to this program's.
     Migrate(migrate::Migrate),
     /// Print the description of the HTTP API, as openapi.yaml holds it.
@@ -82,7 +85,7 @@ enum Command {
     Snippet(snippet::Snippet),
     /// Make what is needed on the Stripe account.
     #[command(subcommand)]
-    Stripe(stripe::Stripe),
+    Stripe(account::Stripe),
     /// Look at what Stripe sent, and let what could not be applied be tried again.
     #[command(subcommand)]
     Events(events::Events),
@@ -107,6 +110,9 @@ pub enum CliError {
     /// What failed, where, and what to do.
     #[error("{0}")]
     Failed(String),
+    /// `doctor` has said what is not well, and this is how it ends.
+    #[error("not all is well")]
+    Unwell(u8),
     #[error("cannot write the result: {0}")]
     Output(#[from] std::io::Error),
 }
@@ -116,6 +122,7 @@ impl CliError {
     fn exit_code(&self) -> ExitCode {
         match self {
             Self::Config(_) | Self::Usage(_) => ExitCode::from(2),
+            Self::Unwell(code) => ExitCode::from(*code),
             _ => ExitCode::FAILURE,
         }
     }
@@ -127,6 +134,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever read our output has seen enough: `mainstay report … | head`.
         Err(CliError::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error @ CliError::Unwell(_)) => error.exit_code(),
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "mainstay: {error}");
             error.exit_code()
@@ -138,6 +146,7 @@ fn dispatch(command: Command) -> Result<(), CliError> {
     match command {
         Command::Init => init::run(Path::new("")),
         Command::Serve(serve) => block_on(serve.run()),
+        Command::Doctor(asked) => block_on(asked.run()),
         Command::Migrate(migrate) => block_on(migrate.run()),
         Command::Openapi => print(&crate::http::openapi::openapi_yaml()),
         Command::Demo(demo) => block_on(demo.run()),

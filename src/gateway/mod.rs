@@ -6,6 +6,7 @@
 
 pub mod checkout;
 pub mod decode;
+pub mod probe;
 pub mod setup;
 pub mod signature;
 mod transport;

@@ -1,5 +1,6 @@
 //! Verbs wanted from two entrances. A handler or worker that touches one table calls `store` itself.
 
+pub mod doctor;
 pub mod event_body;
 pub mod ingest;
 pub mod later;

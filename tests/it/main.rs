@@ -13,6 +13,8 @@ mod cuts;
 #[cfg(test)]
 mod deploy;
 #[cfg(test)]
+mod doctor;
+#[cfg(test)]
 mod evidence;
 #[cfg(test)]
 mod full_disk;
