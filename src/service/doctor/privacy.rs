@@ -62,7 +62,7 @@ async fn keys(patient: &Patient<'_>) -> Outcome {
 async fn keys_copied(patient: &Patient<'_>) -> Outcome {
     let name = "privacy.keys_copied";
     let (Some(store), Some(names)) = (patient.store(), names_of_keys(patient.settings)) else {
-        return Outcome::passed_over(name, "there are no keys to look at");
+        return Outcome::passed_over(name, "without keys or database it is not known");
     };
     let why = "The keys are in no backup: if this machine is lost, what donors are known by is lost with it.";
     let mend = "mainstay doctor --keys-copy FILE, with the copy you keep elsewhere (- reads it from standard input)";

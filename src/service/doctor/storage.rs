@@ -1,6 +1,6 @@
 //! Is the database there, sound, on a disk that suits it, and backed up?
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::time::timeout;
@@ -25,10 +25,11 @@ pub(super) async fn examine(patient: &Patient<'_>) -> Vec<Outcome> {
     vec![writable, local_disk(patient), wal, integrity, free_space(patient), backup, migrations]
 }
 
-/// The SQLite file, by its true path.
+/// The SQLite file, by its true path; where it is not there yet, the folder it would be in.
 fn file(patient: &Patient<'_>) -> Option<PathBuf> {
     let path = patient.settings.database_url.as_ref()?.sqlite_path()?;
-    Some(std::fs::canonicalize(&path).unwrap_or(path))
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    Some(path.canonicalize().or_else(|_| folder.canonicalize()).unwrap_or(path))
 }
 
 /// The database as it was opened, whatever is in it.

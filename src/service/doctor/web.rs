@@ -71,5 +71,12 @@ fn proxies(patient: &Patient<'_>) -> Outcome {
         let why = "All readers then look like one, and nobody is limited by address.";
         return Outcome::warning(name, what, why, "set MAINSTAY_TRUSTED_PROXIES=1");
     }
-    Outcome::well(name, format!("readers are told apart behind {proxies} proxies"))
+    Outcome::well(
+        name,
+        match proxies {
+            0 => "readers reach us directly".to_owned(),
+            1 => "readers are told apart behind one proxy".to_owned(),
+            more => format!("readers are told apart behind {more} proxies"),
+        },
+    )
 }
