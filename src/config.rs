@@ -5,6 +5,7 @@
 //! `mainstay.env` in the working directory. All problems are reported at once. Invariant: a secret is never printed,
 //! neither in an error nor by `Debug`, and is no flag.
 
+mod lenient;
 mod mail;
 mod parse;
 mod sources;
@@ -15,6 +16,7 @@ use std::net::SocketAddr;
 
 use secrecy::SecretString;
 
+pub use lenient::LenientSettings;
 pub use mail::{
     DEFAULT_RENEWAL_NOTICE_DAYS, MailCommands, MailSettings, MailTransport, Protection, Receipts, Sending, SmtpServer,
 };
@@ -326,6 +328,13 @@ impl Addresses {
             _ => self.stripe_api_url.origin().ascii_serialization(),
         }
     }
+}
+
+/// What `stripe setup` needs.
+#[derive(Debug, Clone)]
+pub struct StripeCommands {
+    pub addresses: Addresses,
+    pub stripe_secret_key: StripeKey,
 }
 
 /// What is logged, and how.

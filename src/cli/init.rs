@@ -22,10 +22,11 @@ const HEAD: &str = "\
 
 const NEXT: &str = "\
 Wrote mainstay.env (mode 0600) with fresh keys.
-Next: 1. Set MAINSTAY_PUBLIC_URL, MAINSTAY_TIME_ZONE, MAINSTAY_STRIPE_SECRET_KEY and MAINSTAY_STRIPE_WEBHOOK_SECRETS.
+Next: 1. Set MAINSTAY_PUBLIC_URL, MAINSTAY_TIME_ZONE and MAINSTAY_STRIPE_SECRET_KEY.
       2. Keep a copy of MAINSTAY_VAULT_PRIVATE_KEY and MAINSTAY_VAULT_INDEX_KEY elsewhere, such as in a password
          manager. Without the private key nobody can read what donors are known by, and nobody can restore it.
-      3. Run `mainstay serve`.
+      3. Run `mainstay migrate` and `mainstay stripe setup`, and set MAINSTAY_STRIPE_WEBHOOK_SECRETS to what it prints.
+      4. Run `mainstay doctor`, which tells what is missing, and `mainstay serve`.
 ";
 
 /// Writes the file into `directory`.

@@ -1,12 +1,14 @@
 //! The command line: one file per command. A command reads its settings, calls the library and prints; it decides
 //! nothing else. Standard output is for results, standard error for logs and problems.
 
+mod account;
 mod backfill;
 mod backup;
 mod campaign;
 mod demo;
 mod demo_once;
 mod desk;
+mod doctor;
 mod events;
 mod init;
 mod mail;
@@ -58,6 +60,8 @@ enum Command {
     Init,
     /// Check the settings, migrate the database, and take gifts until SIGTERM or Ctrl-C.
     Serve(serve::Serve),
+    /// Tell whether this installation is well: settings, storage, Stripe, mail, web, privacy.
+    Doctor(doctor::Asked),
     /// Bring the database's schema up to this program's.
     Migrate(migrate::Migrate),
     /// Copy the whole database into a file while others write it.
@@ -89,6 +93,9 @@ enum Command {
     Mail(mail::Mail),
     /// Print what to paste into a page of the newspaper.
     Snippet(snippet::Snippet),
+    /// Make what is needed on the Stripe account.
+    #[command(subcommand)]
+    Stripe(account::Stripe),
     /// Look at what Stripe sent, and let what could not be applied be tried again.
     #[command(subcommand)]
     Events(events::Events),
@@ -117,6 +124,9 @@ pub enum CliError {
     /// What failed, where, and what to do.
     #[error("{0}")]
     Failed(String),
+    /// `doctor` has said what is not well, and this is how it ends.
+    #[error("not all is well")]
+    Unwell(u8),
     #[error("cannot write the result: {0}")]
     Output(#[from] std::io::Error),
 }
@@ -126,6 +136,7 @@ impl CliError {
     fn exit_code(&self) -> ExitCode {
         match self {
             Self::Config(_) | Self::Usage(_) => ExitCode::from(2),
+            Self::Unwell(code) => ExitCode::from(*code),
             _ => ExitCode::FAILURE,
         }
     }
@@ -137,6 +148,7 @@ pub fn run(cli: Cli) -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever read our output has seen enough: `mainstay report … | head`.
         Err(CliError::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(error @ CliError::Unwell(_)) => error.exit_code(),
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "mainstay: {error}");
             error.exit_code()
@@ -148,6 +160,7 @@ fn dispatch(command: Command) -> Result<(), CliError> {
     match command {
         Command::Init => init::run(Path::new("")),
         Command::Serve(serve) => block_on(serve.run()),
+        Command::Doctor(asked) => block_on(asked.run()),
         Command::Migrate(migrate) => block_on(migrate.run()),
         Command::Backup(backup) => block_on(backup.run()),
         Command::Restore(restore) => block_on(restore.run()),
@@ -160,6 +173,7 @@ fn dispatch(command: Command) -> Result<(), CliError> {
         Command::Campaign(campaign) => block_on(campaign.run()),
         Command::Mail(mail) => block_on(mail.run()),
         Command::Snippet(snippet) => block_on(snippet.run()),
+        Command::Stripe(stripe) => block_on(stripe.run()),
         Command::Events(events) => block_on(events.run()),
         Command::Backfill(backfill) => block_on(backfill.run()),
         Command::Rebuild(rebuild) => block_on(rebuild.run()),

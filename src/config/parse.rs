@@ -9,7 +9,7 @@ use super::sources::Given;
 use super::{
     Addresses, Basics, ConfigError, DatabaseUrl, DeskSettings, Log, LogFormat, MailCommands, MailSettings,
     MailTransport, NewsroomZone, Origin, Problem, Receipts, ReminderSettings, Role, Secrecy, Sending, Settings,
-    Sources, StripeKey, SweepSettings, WebSettings, WorkerSettings, setting,
+    Sources, StripeCommands, StripeKey, SweepSettings, WebSettings, WorkerSettings, setting,
 };
 use crate::clock::{HOUR, MINUTE};
 use crate::domain::mailbox::{Line, Mailbox, breaks};
@@ -42,12 +42,17 @@ impl Addresses {
     /// What `snippet` needs.
     pub fn load(sources: Sources) -> Result<Self, ConfigError> {
         let mut reader = Reader::new(sources);
-        let basics = reader.basics();
-        let public_url = reader.get("PUBLIC_URL", Origin::parse);
-        let stripe_api_url = reader.get("STRIPE_API_URL", api_url);
-        let read = |((basics, public_url), stripe_api_url)| Self { basics, public_url, stripe_api_url };
-        let addresses = basics.zip(public_url).zip(stripe_api_url).map(read);
+        let addresses = reader.addresses();
         reader.finish(addresses)
+    }
+}
+
+impl StripeCommands {
+    /// What `stripe setup` needs.
+    pub fn load(sources: Sources) -> Result<Self, ConfigError> {
+        let mut reader = Reader::new(sources);
+        let (addresses, key) = (reader.addresses(), reader.get("STRIPE_SECRET_KEY", StripeKey::parse));
+        reader.finish(addresses.zip(key).map(|(addresses, stripe_secret_key)| Self { addresses, stripe_secret_key }))
     }
 }
 
@@ -85,13 +90,13 @@ impl Settings {
     }
 }
 
-struct Reader {
+pub(super) struct Reader {
     sources: Sources,
     problems: Vec<Problem>,
 }
 
 impl Reader {
-    fn new(mut sources: Sources) -> Self {
+    pub(super) fn new(mut sources: Sources) -> Self {
         let problems = std::mem::take(&mut sources.problems);
         Self { sources, problems }
     }
@@ -105,7 +110,7 @@ impl Reader {
     }
 
     /// The value of a setting read by `read`. `None`, and a problem, when it is wrong or missing.
-    fn get<T>(&mut self, name: &'static str, read: impl FnOnce(&str) -> Option<T>) -> Option<T> {
+    pub(super) fn get<T>(&mut self, name: &'static str, read: impl FnOnce(&str) -> Option<T>) -> Option<T> {
         let setting = setting(name)?;
         let given = match self.sources.find(setting) {
             Ok(given) => given,
@@ -150,13 +155,20 @@ impl Reader {
         })
     }
 
+    fn addresses(&mut self) -> Option<Addresses> {
+        let basics = self.basics();
+        let public_url = self.get("PUBLIC_URL", Origin::parse);
+        let stripe_api_url = self.get("STRIPE_API_URL", api_url);
+        Some(Addresses { basics: basics?, public_url: public_url?, stripe_api_url: stripe_api_url? })
+    }
+
     fn settings(&mut self, role: Role) -> Option<Settings> {
         // Everything is read before anything is given up, so that all problems are reported.
         let basics = self.basics();
         let listen = self.get("LISTEN", |text| text.parse::<SocketAddr>().ok());
         let stripe_secret_key = self.get("STRIPE_SECRET_KEY", StripeKey::parse);
         let stripe_api_url = self.get("STRIPE_API_URL", api_url);
-        let vault_public_key = self.get("VAULT_PUBLIC_KEY", |text| sealer(text).map(|_| text.to_owned()));
+        let vault_public_key = self.get("VAULT_PUBLIC_KEY", public_key);
         let web = role.serves_web().then(|| self.web());
         // The address of the web half is read once: what is wrong with it is said once.
         let public_url = match &web {
@@ -189,7 +201,7 @@ impl Reader {
 
     fn web(&mut self) -> Option<WebSettings> {
         let public_url = self.get("PUBLIC_URL", Origin::parse);
-        let allowed_origins = self.get("ALLOWED_ORIGINS", |text| parts(text).map(Origin::parse).collect());
+        let allowed_origins = self.get("ALLOWED_ORIGINS", origins);
         let trusted_proxies = self.get("TRUSTED_PROXIES", proxies);
         let stripe_webhook_secrets = self.get("STRIPE_WEBHOOK_SECRETS", webhook_secrets);
         let mail_bounce_secret = self.get("MAIL_BOUNCE_SECRET", bearer_secret);
@@ -207,7 +219,7 @@ impl Reader {
     fn desk(&mut self) -> Option<DeskSettings> {
         let basics = self.basics();
         let public_url = self.get("PUBLIC_URL", Origin::parse);
-        let vault_public_key = self.get("VAULT_PUBLIC_KEY", |text| sealer(text).map(|_| text.to_owned()));
+        let vault_public_key = self.get("VAULT_PUBLIC_KEY", public_key);
         let (reminders, worker) = (self.reminders(), self.worker(public_url));
         Some(DeskSettings {
             basics: basics?,
@@ -236,7 +248,7 @@ impl Reader {
     }
 
     fn worker(&mut self, public_url: Option<Origin>) -> Option<WorkerSettings> {
-        let private = self.get("VAULT_PRIVATE_KEY", |text| key(text, |text| Opener::parse(text).is_ok()));
+        let private = self.private_key();
         let (index, mail) = (self.index_key(), self.mail());
         Some(WorkerSettings {
             public_url: public_url?,
@@ -246,11 +258,15 @@ impl Reader {
         })
     }
 
-    fn index_key(&mut self) -> Option<SecretString> {
+    pub(super) fn private_key(&mut self) -> Option<SecretString> {
+        self.get("VAULT_PRIVATE_KEY", |text| key(text, |text| Opener::parse(text).is_ok()))
+    }
+
+    pub(super) fn index_key(&mut self) -> Option<SecretString> {
         self.get("VAULT_INDEX_KEY", |text| key(text, |text| IndexKey::parse(text).is_ok()))
     }
 
-    fn mail(&mut self) -> Option<MailSettings> {
+    pub(super) fn mail(&mut self) -> Option<MailSettings> {
         let transport = self.get("SMTP_URL", |text| optional(text, MailTransport::parse));
         let from = self.get("MAIL_FROM", |text| optional(text, Mailbox::parse));
         let postal = self.get("MAIL_POSTAL_ADDRESS", |text| (!text.contains(breaks)).then(|| Line::of(text)));
@@ -303,6 +319,14 @@ fn parts(text: &str) -> impl Iterator<Item = &str> {
     text.split(',').map(str::trim).filter(|part| !part.is_empty())
 }
 
+pub(super) fn origins(text: &str) -> Option<Vec<Origin>> {
+    parts(text).map(Origin::parse).collect()
+}
+
+pub(super) fn public_key(text: &str) -> Option<String> {
+    sealer(text).map(|_| text.to_owned())
+}
+
 fn sealer(text: &str) -> Option<Sealer> {
     Sealer::parse(text, Random::system()).ok()
 }
@@ -332,12 +356,12 @@ fn webhook_secrets(text: &str) -> Option<Vec<SecretString>> {
     secrets.filter(distinct)
 }
 
-fn api_url(text: &str) -> Option<Url> {
+pub(super) fn api_url(text: &str) -> Option<Url> {
     let text = if text.ends_with('/') { text.to_owned() } else { format!("{text}/") };
     Url::parse(&text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && url.query().is_none())
 }
 
-fn proxies(text: &str) -> Option<usize> {
+pub(super) fn proxies(text: &str) -> Option<usize> {
     text.parse().ok().filter(|proxies| *proxies <= MAX_PROXIES)
 }
 

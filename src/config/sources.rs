@@ -3,7 +3,7 @@
 //! It finds a value and says where it was found; it does not judge it.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use clap::{Arg, ArgMatches, Command};
 
@@ -115,7 +115,7 @@ fn help(setting: &Setting) -> String {
 }
 
 /// All values given, by where they were given.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Sources {
     pub flags: Flags,
     /// Variables that begin with `MAINSTAY_`.
@@ -136,6 +136,12 @@ pub(super) struct Given {
 impl Sources {
     /// The flags, this process's environment, and `mainstay.env` in `directory`.
     pub fn of_process(flags: Flags, directory: &Path) -> Result<Self, ConfigError> {
+        let (sources, unreadable) = Self::of_process_as_far_as_readable(flags, directory);
+        unreadable.map_or(Ok(sources), |problem| Err(ConfigError { problems: vec![problem] }))
+    }
+
+    /// The same without `mainstay.env` where that cannot be read, and why it cannot.
+    pub fn of_process_as_far_as_readable(flags: Flags, directory: &Path) -> (Self, Option<Problem>) {
         #[expect(clippy::disallowed_methods, reason = "this module is the reader of the environment")]
         let variables = std::env::vars_os();
         let environment = variables
@@ -143,15 +149,24 @@ impl Sources {
             .filter(|(name, _)| name.starts_with(PREFIX))
             .collect();
         let path = directory.join(ENV_FILE);
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+        let (text, unreadable) = match std::fs::read_to_string(&path) {
+            Ok(text) => (text, None),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => (String::new(), None),
             Err(error) => {
                 let what = format!("cannot be read: {error}. Make it a readable text file, or move it away.");
-                return Err(ConfigError { problems: vec![Problem { place: path.display().to_string(), what }] });
+                (String::new(), Some(Problem { place: path.display().to_string(), what }))
             }
         };
-        Ok(Self::new(flags, environment, &text))
+        (Self::new(flags, environment, &text), unreadable)
+    }
+
+    /// The files that variables name, each with the value of a secret.
+    pub fn secret_files(&self) -> Vec<PathBuf> {
+        let given = |name: String| {
+            let in_file = self.env_file.get(&name).map(|(_, path)| path);
+            self.environment.get(&name).or(in_file).map(|path| PathBuf::from(path.trim()))
+        };
+        SETTINGS.iter().filter_map(Setting::file_variable).filter_map(given).collect()
     }
 
     /// The sources as given; `env_file` is the text of `mainstay.env`.

@@ -46,6 +46,7 @@ impl fmt::Display for Mode {
 pub struct StripeKey {
     key: SecretString,
     mode: Mode,
+    restricted: bool,
 }
 
 impl StripeKey {
@@ -62,11 +63,16 @@ impl StripeKey {
             () => return None,
         };
         let plain = text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_');
-        plain.then(|| Self { key: text.into(), mode })
+        plain.then(|| Self { key: text.into(), mode, restricted: text.starts_with("rk_") })
     }
 
     pub fn mode(&self) -> Mode {
         self.mode
+    }
+
+    /// Whether it may do only what it was given: `rk_…`.
+    pub fn is_restricted(&self) -> bool {
+        self.restricted
     }
 
     pub fn secret(&self) -> &SecretString {

@@ -5,8 +5,8 @@ use super::facts::Object;
 /// The API version every event and answer is read in.
 pub const API_VERSION: &str = "2026-09-30.endive";
 
-/// The event types we act on; all others are kept and ignored.
-const HANDLED: [&str; 39] = [
+/// The event types we act on, and have Stripe send; all others are kept and ignored.
+pub const HANDLED: [&str; 39] = [
     "checkout.session.completed",
     "checkout.session.async_payment_succeeded",
     "checkout.session.async_payment_failed",

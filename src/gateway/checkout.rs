@@ -9,11 +9,11 @@ use stripe_checkout::checkout_session::{
     CreateCheckoutSessionSubscriptionData, CreateCheckoutSessionSubscriptionDataBillingMode,
     CreateCheckoutSessionSubscriptionDataBillingModeType as BillingMode, ExpireCheckoutSession, ListCheckoutSession,
 };
-use stripe_product::product::CreateProduct;
 use stripe_shared::{CheckoutSession, CheckoutSessionLocale, CheckoutSessionMode, CheckoutSessionUiMode};
 use stripe_types::RangeQueryTs;
 
 use super::decode::PLEDGE_KEY;
+use super::setup::product_id;
 use super::{CallError, Gateway};
 use crate::domain::money::Money;
 use crate::domain::pledge::Frequency;
@@ -121,17 +121,11 @@ impl Gateway {
 
     /// The product of a campaign, under an id of our own, made once.
     async fn product(&self, campaign: &str, name: &str) -> Result<String, CallError> {
-        let id = format!("mainstay_{campaign}");
+        let id = product_id(campaign);
         if self.product_is_known(&id) {
             return Ok(id);
         }
-        // Without a key of ours: the id makes it one of a kind, and a failure stored under a key would be replayed to
-        // every gift of the campaign for a day.
-        match self.send(&CreateProduct::new(name).id(id.clone())).await {
-            Ok(_) => {}
-            Err(CallError::Refused { code, .. }) if code == "resource_already_exists" => {}
-            Err(error) => return Err(error),
-        }
+        let id = self.create_product(campaign, name).await?;
         self.remember_product(id.clone());
         Ok(id)
     }

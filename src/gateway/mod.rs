@@ -8,7 +8,9 @@ pub mod adopt;
 pub mod checkout;
 pub mod decode;
 pub mod list;
+pub mod probe;
 pub mod reasons;
+pub mod setup;
 pub mod signature;
 mod transport;
 

@@ -17,6 +17,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use secrecy::ExposeSecret;
 use stripe_client_core::{CustomizedStripeRequest, RequestBuilder, StripeClient, StripeClientErr, StripeMethod};
 
+use super::probe::Probe;
 use super::{Fetched, GatewayConfig};
 use crate::domain::event::API_VERSION;
 
@@ -116,6 +117,22 @@ impl Transport {
             read(answer).await
         };
         tokio::time::timeout(ANSWER, exchange).await.unwrap_or(Err(CallError::Cut))
+    }
+
+    /// Sends one request and reads only how its answer begins, whatever it says.
+    pub(super) async fn probe(&self, request: RequestBuilder) -> Result<Probe, CallError> {
+        let asking = self.client.request(self.request(request, None)?);
+        let answer = match tokio::time::timeout(ANSWER, asking).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(error)) if error.is_connect() => return Err(CallError::Unreachable),
+            Ok(Err(_)) | Err(_) => return Err(CallError::Cut),
+        };
+        let header = |name: &str| answer.headers().get(name).and_then(|value| value.to_str().ok());
+        Ok(Probe {
+            status: answer.status().as_u16(),
+            at: header("date").and_then(http_date),
+            version: header("stripe-version").map(str::to_owned),
+        })
     }
 
     fn request(&self, request: RequestBuilder, key: Option<&str>) -> Result<Request<Full<Bytes>>, CallError> {

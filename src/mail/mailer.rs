@@ -18,6 +18,15 @@ pub enum MailerError {
     Tls(String),
 }
 
+/// Why no mail could be handed over now.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckError {
+    #[error(transparent)]
+    Mailer(#[from] MailerError),
+    #[error(transparent)]
+    Send(#[from] SendError),
+}
+
 /// How a send failed: what can have arrived, and whether trying again may help.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SendError {
@@ -80,6 +89,19 @@ impl Mailer {
                 Way::Folder(path.clone())
             }
         }))
+    }
+
+    /// Whether mail could be handed over now. Nothing is, and nothing is made.
+    pub async fn check(sending: &Sending) -> Result<(), CheckError> {
+        match &sending.transport {
+            MailTransport::Smtp(server) => Smtp::new(server, sending.from.address.domain())?.check().await?,
+            MailTransport::Folder(path) if !path.is_dir() => {
+                let source = std::io::ErrorKind::NotFound.into();
+                return Err(MailerError::Folder { path: path.clone(), source }.into());
+            }
+            MailTransport::Folder(_) => {}
+        }
+        Ok(())
     }
 
     /// Goes as far as can be gone without handing over the text.

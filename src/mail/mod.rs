@@ -11,7 +11,7 @@ pub mod render;
 pub mod sample;
 mod smtp;
 
-pub use mailer::{Mailer, MailerError, SendError};
+pub use mailer::{CheckError, Mailer, MailerError, SendError};
 pub use message::{Draft, Message};
 pub use post::{Post, PostError, WriteError};
 pub use render::{Letter, RenderError, Templates};

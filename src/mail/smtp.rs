@@ -11,7 +11,7 @@ use std::time::Duration;
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, Mechanism};
 use lettre::transport::smtp::client::{AsyncSmtpConnection, Certificate, TlsParameters};
-use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
+use lettre::transport::smtp::commands::{Data, Mail, Noop, Rcpt};
 use lettre::transport::smtp::extension::ClientId;
 use secrecy::ExposeSecret as _;
 use tokio::time::{Instant, timeout};
@@ -73,6 +73,15 @@ impl Smtp {
         }
         let connection = self.connect().await?;
         self.begin(connection, message).await
+    }
+
+    /// Whether the server answers as the settings have it, login and all. Hands nothing over.
+    pub async fn check(&self) -> Result<(), SendError> {
+        let mut connection = self.connect().await?;
+        self.in_time(connection.wire.command(Noop)).await.map_err(|failed| failed.not_reached("closed"))?;
+        // The server has answered; how it takes leave is no concern of ours.
+        let _ = self.in_time(connection.wire.quit()).await;
+        Ok(())
     }
 
     /// Waits for one command, no longer than the settings say.

@@ -13,7 +13,7 @@ use super::list;
 use super::log::{Auth, LoggedRequest};
 use super::params::{Param, check};
 use super::state::{RequestMark, State};
-use super::{catalog, portal};
+use super::{catalog, endpoints, portal};
 
 /// A request as it was read from the wire.
 #[derive(Debug, Clone, Default)]
@@ -70,6 +70,10 @@ impl State {
             |state: &mut Self, error: &ApiError| Admitted::Answer(state.answer(&id, logged, Err(error.clone())));
         if matches!(auth, Auth::Missing | Auth::Refused) {
             return refusal(self, &unauthorized(auth));
+        }
+        let may = self.restricted.check(request.authorization.as_deref(), &request.method, &request.path);
+        if let Err(error) = may {
+            return refusal(self, &error);
         }
         match fault {
             Some(ApiFault::TooManyRequests { retry_after_seconds }) => {
@@ -204,6 +208,7 @@ impl State {
                 Ok(list::session_lines(self, id))
             }
             ["checkout", "sessions", id] => self.one("checkout/sessions", id, form),
+            ["billing_portal", "configurations", id] => self.one("billing_portal/configurations", id, form),
             [collection, id] => self.one(collection, id, form),
             _ => Err(ApiError::no_such_route("GET", path)),
         }
@@ -228,9 +233,15 @@ impl State {
         match parts {
             ["checkout", "sessions"] => return self.create_session(form),
             ["products"] => return catalog::create_product(self, form),
+            ["webhook_endpoints"] => return endpoints::create(self, form),
             ["customers"] => return catalog::create_customer(self, form),
             ["refunds"] => return self.create_refund(form),
             ["billing_portal", "sessions"] => return portal::create(self, form),
+            ["billing_portal", "configurations"] => return portal::create_configuration(self, form),
+            ["billing_portal", "configurations", id] => {
+                self.found("billing_portal/configurations", id)?;
+                return portal::update_configuration(self, id, form);
+            }
             ["checkout", "sessions", id, ..] => self.found("checkout/sessions", id)?,
             [collection, id, ..] => self.found(collection, id)?,
             _ => {}
@@ -242,6 +253,8 @@ impl State {
             }
             ["customers", id] if self.get(id)["deleted"] == true => Err(ApiError::no_such("customer", id)),
             ["customers", id] => catalog::update_customer(self, id, form),
+            ["products", id] => catalog::update_product(self, id, form),
+            ["webhook_endpoints", id] => endpoints::update(self, id, form),
             ["subscriptions", id] => self.update_subscription(id, form),
             ["subscriptions", id, "resume"] => self.resume_subscription(id, form),
             ["invoices", id, "pay"] => self.pay_invoice(id, form),
@@ -261,6 +274,7 @@ impl State {
             ["customers", id] if self.get(id)["deleted"] == true => Err(ApiError::no_such("customer", id)),
             ["customers", id] => catalog::delete_customer(self, id, form),
             ["subscriptions", id] => self.delete_subscription(id, form),
+            ["webhook_endpoints", id] => endpoints::delete(self, id, form),
             _ => Err(ApiError::no_such_route("DELETE", "")),
         }
     }

@@ -28,6 +28,16 @@ const PRODUCT: &[Param] = &[
     optional("url", Kind::Url),
 ];
 
+const PRODUCT_UPDATE: &[Param] = &[
+    optional("active", Kind::Bool),
+    optional("description", Kind::Clearable(&Kind::Text)),
+    optional("metadata", Kind::Metadata),
+    optional("name", Kind::Text),
+    optional("statement_descriptor", Kind::Short(22)),
+    optional("unit_label", Kind::Clearable(&Kind::Short(12))),
+    optional("url", Kind::Clearable(&Kind::Url)),
+];
+
 const CUSTOMER: &[Param] = &[
     optional("address", Kind::Unmodelled),
     optional("description", Kind::Clearable(&Kind::Text)),
@@ -54,6 +64,21 @@ pub(super) fn create_product(state: &mut State, form: &Node) -> ApiResult {
     insert_product(state, &id, &params);
     state.emit("product.created", &id);
     Ok(state.get(&id).clone())
+}
+
+/// `POST /v1/products/{id}`
+pub(super) fn update_product(state: &mut State, id: &str, form: &Node) -> ApiResult {
+    let params = check(form, PRODUCT_UPDATE)?;
+    let mut fields = params.clone();
+    if !params["metadata"].is_null() {
+        fields["metadata"] = merged_metadata(&state.get(id)["metadata"], &params["metadata"]);
+    }
+    if let Some(fields) = fields.as_object_mut() {
+        fields.remove("expand");
+    }
+    fields["updated"] = json!(state.at);
+    state.change("product.updated", id, fields);
+    Ok(state.get(id).clone())
 }
 
 fn insert_product(state: &mut State, id: &str, params: &Value) {

@@ -43,6 +43,11 @@ impl ApiError {
         Self::new(401, "invalid_request_error", message)
     }
 
+    /// 403: a restricted key that may not do this.
+    pub fn forbidden(message: impl Into<String>) -> Self {
+        Self::new(403, "invalid_request_error", message)
+    }
+
     pub fn no_such(what: &str, id: &str) -> Self {
         let error = Self::new(404, "invalid_request_error", format!("No such {what}: '{id}'")).code("resource_missing");
         Self { param: Some("id".to_owned()), ..error }

@@ -15,6 +15,8 @@ const LIMIT_DEFAULT: usize = 10;
 const LIMIT_MAX: i64 = 100;
 /// How long events are listed, in seconds.
 const EVENTS_KEPT: i64 = 30 * DAY;
+/// What cannot be narrowed by when it was made.
+const UNDATED: [&str; 2] = ["webhook_endpoint", "billing_portal.configuration"];
 /// How many event types one list may name.
 const TYPES_MAX: usize = 20;
 
@@ -26,7 +28,7 @@ struct Listing {
 }
 
 macro_rules! listing {
-    ($kind:literal, $($name:literal => $pointer:literal),*) => {
+    ($kind:literal, $($name:literal => $pointer:literal),* $(,)?) => {
         Listing {
             kind: $kind,
             params: &[
@@ -72,6 +74,11 @@ static LISTINGS: &[(&str, Listing)] = &[
     ("refunds", listing!("refund", "charge" => "/charge", "payment_intent" => "/payment_intent")),
     ("disputes", listing!("dispute", "charge" => "/charge", "payment_intent" => "/payment_intent")),
     ("events", listing!("event", "type" => "/type")),
+    ("webhook_endpoints", listing!("webhook_endpoint",)),
+    (
+        "billing_portal/configurations",
+        listing!("billing_portal.configuration", "active" => "/active", "is_default" => "/is_default"),
+    ),
 ];
 
 /// The kind of object behind a collection's path, for retrieving one.
@@ -116,6 +123,9 @@ fn not_there(name: &'static str, id: &str) -> ApiError {
 }
 
 fn special(kind: &str, params: &Value) -> Result<(), ApiError> {
+    if UNDATED.contains(&kind) && !params["created"].is_null() {
+        return Err(ApiError::param("created", "Received unknown parameter: created").code("parameter_unknown"));
+    }
     if kind != "event" && !(params["types"].is_null() && params["delivery_success"].is_null()) {
         let name = if params["types"].is_null() { "delivery_success" } else { "types" };
         return Err(ApiError::param(name, format!("Received unknown parameter: {name}")).code("parameter_unknown"));

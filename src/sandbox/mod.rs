@@ -16,6 +16,7 @@ mod checkout;
 mod checkout_params;
 mod dashboard;
 mod disputes;
+mod endpoints;
 mod error;
 mod faults;
 mod form;
@@ -31,6 +32,7 @@ mod params;
 mod payments;
 mod portal;
 mod refunds;
+mod restricted;
 mod server;
 mod state;
 mod subscriptions;
@@ -55,6 +57,7 @@ pub use faults::{ApiFault, WebhookFaults};
 pub use ledger::{Entry, Flow, Ledger, Totals};
 pub use log::{Auth, LoggedRequest};
 pub use payments::Person;
+pub use restricted::Access;
 pub use state::{API_VERSION, AfterRetries, Settings};
 pub use webhooks::{DeliveryState, sign};
 
@@ -226,7 +229,13 @@ impl Sandbox {
 
     /// Sends every event from now on to `url` too, signed with `secret`.
     pub fn add_endpoint(&self, url: &str, secret: &str) {
-        self.lock().outbound.add(url, secret);
+        self.lock().outbound.add(url, secret, None);
+    }
+
+    /// From now on, requests under this key (`rk_test_…`) may do no more than this: the paths of resources, such as
+    /// `checkout/sessions`, and what may be done with them.
+    pub fn restrict_key(&self, key: &str, permissions: &[(&str, Access)]) {
+        self.lock().restricted.set(key, permissions);
     }
 
     /// Pays on the page of a session, as a person with the default name and address would.
@@ -306,8 +315,9 @@ impl Sandbox {
     pub fn resend(&self, event_id: &str) -> bool {
         let mut state = self.lock();
         let Some(at) = state.events.iter().position(|event| event.id == event_id) else { return false };
+        let kind = state.events.get(at).map(|event| event.kind.clone()).unwrap_or_default();
         let now = state.clock.now();
-        state.outbound.resend(at, now);
+        state.outbound.resend(at, &kind, now);
         true
     }
 

@@ -13,6 +13,7 @@ use super::idempotency::Keys;
 use super::ledger::{Entry, Flow};
 use super::log::LoggedRequest;
 use super::payments::Intent;
+use super::restricted::Restricted;
 use super::webhooks::Outbound;
 use super::{SentEvent, checkout::Visit, faults::Faults};
 use crate::clock::Clock;
@@ -87,6 +88,7 @@ pub(super) struct State {
     pub events: Vec<SentEvent>,
     pub outbound: Outbound,
     pub keys: Keys,
+    pub restricted: Restricted,
     pub log: Vec<LoggedRequest>,
     pub ledger: Vec<Entry>,
     pub intents: HashMap<String, Intent>,
@@ -113,6 +115,7 @@ impl State {
             events: Vec::new(),
             outbound: Outbound::default(),
             keys: Keys::default(),
+            restricted: Restricted::default(),
             log: Vec::new(),
             ledger: Vec::new(),
             intents: HashMap::new(),
@@ -173,6 +176,14 @@ impl State {
         self.order.entry(text(&object, "object").to_owned()).or_default().push(id.clone());
         self.objects.insert(id.clone(), object);
         id
+    }
+
+    /// Takes an object away as if it had never been.
+    pub fn remove(&mut self, kind: &str, id: &str) {
+        self.objects.remove(id);
+        if let Some(ids) = self.order.get_mut(kind) {
+            ids.retain(|other| other != id);
+        }
     }
 
     /// The object, or null.
@@ -242,7 +253,7 @@ impl State {
         let event_id = self.new_id("evt");
         let value = json!({
             "id": event_id, "object": "event", "api_version": API_VERSION, "created": self.at, "livemode": false,
-            "pending_webhooks": self.outbound.endpoints(), "request": { "id": request_id, "idempotency_key": key },
+            "pending_webhooks": self.outbound.listening(event), "request": { "id": request_id, "idempotency_key": key },
             "type": event, "data": data,
         });
         let body = serde_json::to_vec_pretty(&value).unwrap_or_default();

@@ -19,8 +19,18 @@ const RETRY_AFTER_SECONDS: [i64; 9] =
 
 #[derive(Debug, Clone)]
 struct Endpoint {
+    /// `we_…`; none for one that the API knows nothing of.
+    id: Option<String>,
     url: String,
     secret: String,
+    /// The types of events it is sent: `*` for all.
+    kinds: Vec<String>,
+}
+
+impl Endpoint {
+    fn wants(&self, kind: &str) -> bool {
+        self.kinds.iter().any(|wanted| wanted == kind || wanted == "*")
+    }
 }
 
 /// Where one delivery stands.
@@ -61,21 +71,41 @@ pub(super) struct Outbound {
 }
 
 impl Outbound {
-    pub fn add(&mut self, url: &str, secret: &str) {
-        self.endpoints.push(Endpoint { url: url.to_owned(), secret: secret.to_owned() });
+    /// An endpoint that is sent everything.
+    pub fn add(&mut self, url: &str, secret: &str, id: Option<&str>) {
+        self.endpoints.push(Endpoint {
+            id: id.map(str::to_owned),
+            url: url.to_owned(),
+            secret: secret.to_owned(),
+            kinds: vec!["*".to_owned()],
+        });
     }
 
-    pub fn endpoints(&self) -> usize {
-        self.endpoints.len()
+    /// Changes where an endpoint is and what it is sent.
+    pub fn set(&mut self, id: &str, url: &str, kinds: Vec<String>) {
+        if let Some(endpoint) = self.endpoints.iter_mut().find(|endpoint| endpoint.id.as_deref() == Some(id)) {
+            url.clone_into(&mut endpoint.url);
+            endpoint.kinds = kinds;
+        }
     }
 
-    /// Queues one event for every endpoint.
+    /// How many endpoints are sent events of this type.
+    pub fn listening(&self, kind: &str) -> usize {
+        self.endpoints.iter().filter(|endpoint| endpoint.wants(kind)).count()
+    }
+
+    /// Those that are sent events of this type, by position.
+    fn wanting(&self, kind: &str) -> Vec<usize> {
+        (0..).zip(&self.endpoints).filter(|(_, endpoint)| endpoint.wants(kind)).map(|(at, _)| at).collect()
+    }
+
+    /// Queues one event for every endpoint that wants it.
     pub fn enqueue(&mut self, event: usize, at: i64, events: &[SentEvent], faults: &Faults) {
         let rules = &faults.webhooks;
         let kind = events.get(event).map_or("", |event| event.kind.as_str());
         let lost = rules.drop_all || rules.drop_kinds.contains(kind);
         let state = if lost { DeliveryState::Dropped } else { DeliveryState::Pending };
-        for endpoint in 0..self.endpoints.len() {
+        for endpoint in self.wanting(kind) {
             for _ in 0..=rules.duplicates {
                 let due_at = at + rules.delay_seconds;
                 if state == DeliveryState::Pending {
@@ -124,9 +154,9 @@ impl Outbound {
         its.map(|one| (one.state, one.attempts)).collect()
     }
 
-    /// Queues an event once more for every endpoint.
-    pub fn resend(&mut self, event: usize, at: i64) {
-        for endpoint in 0..self.endpoints.len() {
+    /// Queues an event of this type once more for every endpoint that wants it.
+    pub fn resend(&mut self, event: usize, kind: &str, at: i64) {
+        for endpoint in self.wanting(kind) {
             self.pending.insert(self.deliveries.len());
             self.deliveries.push(Outgoing { event, endpoint, due_at: at, attempts: 0, state: DeliveryState::Pending });
         }

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, DAY};
 use crate::domain::calendar;
 use crate::domain::email::{EmailKind, MAIL_INDEX};
 use crate::domain::email_address::EmailAddress;
@@ -24,6 +24,9 @@ use crate::vault::{DataKey, IndexKey, Opener, Place, Sealer, VaultError};
 pub const REMINDER_INDEX: &str = "reminder";
 pub const NEWSLETTER_INDEX: &str = "newsletter";
 pub const DONOR_INDEX: &str = "donor";
+
+/// How long requests that could not be worked off are kept, in seconds.
+pub const KEEP_REQUESTS: i64 = 30 * DAY;
 
 /// Kinds of requests.
 pub const REMINDER: &str = "reminder";

@@ -3,6 +3,7 @@
 pub mod adopt;
 pub mod backup;
 pub mod chain;
+pub mod doctor;
 pub mod event_body;
 pub mod ingest;
 pub mod later;
@@ -10,4 +11,5 @@ pub mod newsletter;
 pub mod rebuild;
 pub mod reconcile;
 pub mod start_pledge;
+pub mod stripe_setup;
 pub mod sweep;

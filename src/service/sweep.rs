@@ -276,7 +276,7 @@ impl Sweeper {
         for rows in rows.chunks(BATCH) {
             if self.dry_run {
                 let ids: Vec<String> = rows.iter().map(|row| row.envelope.id.clone()).collect();
-                new += (ids.len() - self.store.known_events(&ids).await?.len()) as u64;
+                new += (ids.len() - self.store.events_held(&ids).await?.len()) as u64;
             } else {
                 new += self.store.put_events(rows).await?;
                 self.arrived.notify_one();

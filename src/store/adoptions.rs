@@ -39,7 +39,7 @@ impl Store {
 
     /// Which of these objects belong to a pledge already.
     pub async fn belonging(&self, object_ids: &[String]) -> Result<Vec<String>, StoreError> {
-        let mut tx = self.begin().await?;
+        let mut tx = self.db.begin_read().await?;
         let belong = "SELECT object_id FROM stripe_objects WHERE pledge_id IS NOT NULL AND object_id IN {?}";
         let rows: Vec<(String,)> = tx.list(belong, object_ids).await?;
         tx.rollback().await?;

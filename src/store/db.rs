@@ -173,6 +173,19 @@ impl Db {
         }
     }
 
+    /// Opens a database that is there, for a look: neither made nor set up anew.
+    pub async fn open_as_it_is(url: &str) -> Result<Self, StoreError> {
+        if !url.starts_with("sqlite:") {
+            return Self::open(url).await;
+        }
+        let options = SqliteConnectOptions::from_str(url).map_err(|e| StoreError::Address(e.to_string()))?;
+        let options = options.create_if_missing(false).busy_timeout(PATIENCE);
+        let pool = SqlitePoolOptions::new().max_connections(1).acquire_timeout(PATIENCE);
+        let read = pool.clone().connect_with(options.clone().pragma("query_only", "ON")).await?;
+        let write = pool.connect_with(options).await?;
+        Ok(Self::Sqlite { read, write })
+    }
+
     async fn open_sqlite(url: &str) -> Result<Self, StoreError> {
         let options = SqliteConnectOptions::from_str(url)
             .map_err(|e| StoreError::Address(e.to_string()))?
@@ -222,6 +235,14 @@ impl Db {
     pub async fn begin(&self) -> Result<Tx, StoreError> {
         Ok(match self {
             Self::Sqlite { write, .. } => Tx::Sqlite(write.begin_with("BEGIN IMMEDIATE").await?),
+            Self::Pg(pool) => Tx::Pg(heard(pool.begin()).await?),
+        })
+    }
+
+    /// Begins a transaction that only reads.
+    pub async fn begin_read(&self) -> Result<Tx, StoreError> {
+        Ok(match self {
+            Self::Sqlite { read, .. } => Tx::Sqlite(read.begin().await?),
             Self::Pg(pool) => Tx::Pg(heard(pool.begin()).await?),
         })
     }

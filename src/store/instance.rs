@@ -98,6 +98,7 @@ pub struct Damage {
 pub(super) const SWEEP_WANTED: &str = "sweep_wanted";
 const BACKED_UP_AT: &str = "backed_up_at";
 const DAMAGE: &str = "damage";
+const KEYS_COPIED: &str = "keys_copied";
 
 /// Sets a fact that may change.
 pub(super) const SET: &str = "INSERT INTO instance (name, value) VALUES ($1, $2) ON CONFLICT (name) DO UPDATE SET value = \
@@ -136,6 +137,22 @@ impl Store {
     pub async fn backed_up_at(&self) -> Result<Option<i64>, StoreError> {
         let corrupt = |_| StoreError::Corrupt { what: "instance.value of backed_up_at" };
         self.value_of(BACKED_UP_AT).await?.map(|value| value.parse().map_err(corrupt)).transpose()
+    }
+
+    /// Records that the vault's keys, by these names, were held against a copy kept elsewhere.
+    pub async fn record_keys_copied(&self, names: &str, at: i64) -> Result<(), StoreError> {
+        self.db.write(SET).bind(KEYS_COPIED).bind(format!("{at} {names}")).run().await.map(|_| ())
+    }
+
+    /// Of which keys a copy was seen, and when last.
+    pub async fn keys_copied(&self) -> Result<Option<(String, i64)>, StoreError> {
+        let parse = |value: &str| {
+            let (at, names) = value.split_once(' ')?;
+            Some((names.to_owned(), at.parse().ok()?))
+        };
+        let corrupt = || StoreError::Corrupt { what: "instance.value of keys_copied" };
+        let value = self.value_of(KEYS_COPIED).await?;
+        value.map(|value| parse(&value).ok_or_else(corrupt)).transpose()
     }
 
     /// Records that committed rows were missed, and asks for a sweep.

@@ -162,14 +162,6 @@ impl Store {
         Ok(self.db.read(newest).one::<(Option<i64>,)>().await?.0)
     }
 
-    /// Which of these events are known.
-    pub async fn known_events(&self, ids: &[String]) -> Result<Vec<String>, StoreError> {
-        let mut tx = self.begin().await?;
-        let rows: Vec<(String,)> = tx.list("SELECT id FROM stripe_events WHERE id IN {?}", ids).await?;
-        tx.rollback().await?;
-        Ok(rows.into_iter().map(|(id,)| id).collect())
-    }
-
     /// Pledges that are not settled although their checkout ended before `expired`, and that nobody asked about since
     /// `asked`; at most `most`.
     pub async fn overdue_pledges(&self, expired: i64, asked: i64, most: i64) -> Result<Vec<OverduePledge>, StoreError> {

@@ -17,7 +17,7 @@ use crate::domain::email_address::EmailAddress;
 use crate::domain::language::Language;
 use crate::domain::money::{Currency, Money};
 use crate::domain::reminder::{Gift, REMINDER_SOURCE, Schedule, Standing, Verdict, days_between, send_at, tomorrow};
-use crate::service::later::{Desk, Draft, LaterError, REMINDER_INDEX};
+use crate::service::later::{Desk, Draft, KEEP_REQUESTS, LaterError, REMINDER_INDEX};
 use crate::store::{DueReminder, NewDay, NewEmail, PledgeOfDonor, Tx};
 
 /// How many are taken at once.
@@ -26,8 +26,6 @@ pub const BATCH: i64 = 64;
 const PATIENCE: i64 = 2 * DAY;
 /// How long a confirmation may be followed, in seconds.
 const CONFIRM_IN: i64 = 7 * DAY;
-/// How long requests that could not be worked off are kept, in seconds.
-const KEEP_REQUESTS: i64 = 30 * DAY;
 /// How long it is known that an address was written to, once that is done, in seconds.
 const KEEP_INDEX: i64 = DAY;
 

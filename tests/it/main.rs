@@ -23,6 +23,8 @@ mod damage;
 #[cfg(test)]
 mod deploy;
 #[cfg(test)]
+mod doctor;
+#[cfg(test)]
 mod evidence;
 #[cfg(test)]
 mod export;
@@ -74,6 +76,8 @@ mod shutdown;
 mod spent;
 #[cfg(test)]
 mod statements;
+#[cfg(test)]
+mod stripe_setup;
 #[cfg(test)]
 mod support;
 #[cfg(test)]

@@ -126,9 +126,9 @@ async fn a_person_pays_on_the_page_without_javascript() {
 }
 
 /// What an endpoint got: the signature header and the body.
-type Got = Arc<Mutex<Vec<(String, Vec<u8>)>>>;
+pub(super) type Got = Arc<Mutex<Vec<(String, Vec<u8>)>>>;
 
-async fn endpoint(refusals: usize) -> (String, Got) {
+pub(super) async fn endpoint(refusals: usize) -> (String, Got) {
     let got = Got::default();
     let keep = got.clone();
     let handler = move |headers: HeaderMap, body: Bytes| async move {

@@ -8,7 +8,7 @@ fn reads<T: miniserde::Deserialize>(value: &Value) {
     assert!(miniserde::json::from_str::<T>(&text).is_ok(), "{} does not read: {text}", value["object"]);
 }
 
-fn object_reads(value: &Value) {
+pub(super) fn object_reads(value: &Value) {
     match value["object"].as_str().unwrap() {
         "checkout.session" => reads::<stripe_shared::CheckoutSession>(value),
         "payment_intent" => reads::<stripe_shared::PaymentIntent>(value),
@@ -25,12 +25,14 @@ fn object_reads(value: &Value) {
         "dispute" => reads::<stripe_shared::Dispute>(value),
         "event" => reads::<stripe_shared::Event>(value),
         "account" => reads::<stripe_shared::Account>(value),
+        "webhook_endpoint" => reads::<stripe_misc::WebhookEndpoint>(value),
+        "billing_portal.configuration" => reads::<stripe_billing::BillingPortalConfiguration>(value),
         "billing_portal.session" => reads::<stripe_billing::BillingPortalSession>(value),
         other => panic!("no type for {other}"),
     }
 }
 
-fn list_reads(list: &Value) {
+pub(super) fn list_reads(list: &Value) {
     assert!(list["object"] == "list" && list["has_more"].is_boolean() && list["url"].is_string(), "{list}");
     let data = list["data"].as_array().unwrap();
     assert!(!data.is_empty(), "{list}");

@@ -298,6 +298,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Session<'_, S> {
                         self.text(&recipient).await?;
                     }
                 }
+                "NOOP" => self.say("250 fine").await?,
                 "QUIT" => {
                     self.say("221 bye").await?;
                     return Some(Ended::Over);

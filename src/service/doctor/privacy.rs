@@ -1,0 +1,95 @@
+//! Can what donors are known by be read, would it be if this machine burned, and is it forgotten in time?
+
+use super::{Outcome, Patient, look, span};
+use crate::clock::{DAY, HOUR};
+use crate::config::LenientSettings;
+use crate::id::Random;
+use crate::service::event_body;
+use crate::service::later::KEEP_REQUESTS;
+use crate::service::start_pledge::KEY_LIFE;
+use crate::vault::{IndexKey, Opener, Sealer};
+
+/// What is to be forgotten is looked for each hour; so much later something is wrong, in seconds.
+const LATE: i64 = 6 * HOUR;
+/// A copy should be looked at again some day, in seconds.
+const COPY_SEEN: i64 = 365 * DAY;
+
+pub(super) async fn examine(patient: &Patient<'_>) -> Vec<Outcome> {
+    let (keys, copied, retention) = tokio::join!(keys(patient), keys_copied(patient), retention(patient));
+    vec![keys, copied, retention]
+}
+
+/// What the keys are called in a note; none where one is missing or wrong. It tells nothing of them.
+pub fn names_of_keys(settings: &LenientSettings) -> Option<String> {
+    let sealer = Sealer::parse(settings.vault_public_key.as_ref()?, Random::system()).ok()?;
+    let index = IndexKey::parse(settings.vault_index_key.as_ref()?).ok()?.of("name of the key", "");
+    Some(format!("{} {}", sealer.key_id(), index.get(..16)?))
+}
+
+async fn keys(patient: &Patient<'_>) -> Outcome {
+    let name = "privacy.keys";
+    let settings = patient.settings;
+    let failed = |what: &str| {
+        let why = "Without its private key nobody can read what donors are known by, and nobody can restore it.";
+        let mend = "set MAINSTAY_VAULT_PUBLIC_KEY, _PRIVATE_KEY and _INDEX_KEY from your copy of mainstay.env";
+        Outcome::failed(name, what, why, mend)
+    };
+    let (Some(public), Some(private), Some(_)) =
+        (&settings.vault_public_key, &settings.vault_private_key, &settings.vault_index_key)
+    else {
+        return failed("a key of the vault is missing or wrong.");
+    };
+    let (Ok(sealer), Ok(opener)) = (Sealer::parse(public, Random::system()), Opener::parse(private)) else {
+        return failed("a key of the vault is wrong.");
+    };
+    if !opener.opens(&sealer) {
+        return failed("the vault's private key does not open what its public key seals.");
+    }
+    let newest = match patient.store() {
+        Some(store) => look(store.newest_event_body()).await.ok().flatten(),
+        None => None,
+    };
+    match newest {
+        None => Outcome::well(name, "the vault's keys belong together"),
+        Some((id, body)) if event_body::open(&opener, &id, &body).is_ok() => {
+            Outcome::well(name, "the vault's keys belong together and open what is stored")
+        }
+        Some(_) => failed("the vault's private key does not open what the database holds."),
+    }
+}
+
+async fn keys_copied(patient: &Patient<'_>) -> Outcome {
+    let name = "privacy.keys_copied";
+    let (Some(store), Some(names)) = (patient.store(), names_of_keys(patient.settings)) else {
+        return Outcome::passed_over(name, "without keys or database it is not known");
+    };
+    let why = "The keys are in no backup: if this machine is lost, what donors are known by is lost with it.";
+    let mend = "mainstay doctor --keys-copy FILE, with the copy you keep elsewhere (- reads it from standard input)";
+    let warning = |what: String| Outcome::warning(name, what, why, mend);
+    match look(store.keys_copied()).await {
+        Ok(None) => warning("nobody has shown a copy of the vault's keys.".to_owned()),
+        Ok(Some((copied, _))) if copied != names => {
+            warning("the copy of the vault's keys that was shown is of other keys.".to_owned())
+        }
+        Ok(Some((_, at))) if patient.now - at > COPY_SEEN => {
+            warning(format!("the copy of the vault's keys was last seen {} ago.", span(patient.now - at)))
+        }
+        Ok(Some((_, at))) => Outcome::well(name, format!("a copy was seen {} ago", span(patient.now - at))),
+        Err(error) => Outcome::passed_over(name, format!("it could not be read: {error}")),
+    }
+}
+
+async fn retention(patient: &Patient<'_>) -> Outcome {
+    let name = "privacy.retention";
+    let Some(store) = patient.store() else { return Outcome::passed_over(name, "there is no database to look at") };
+    let (keys, requests) = (patient.now - KEY_LIFE - LATE, patient.now - KEEP_REQUESTS - LATE);
+    match look(store.overdue(keys, requests)).await {
+        Ok(0) => Outcome::well(name, "nothing is kept longer than it should be"),
+        Ok(overdue) => {
+            let what = format!("{overdue} rows should have been forgotten by now.");
+            let why = "What is not there cannot be taken; docs/PRIVACY.md says how long each thing is kept.";
+            Outcome::failed(name, what, why, "see that a worker runs: mainstay serve (without --only web)")
+        }
+        Err(error) => Outcome::passed_over(name, format!("it could not be read: {error}")),
+    }
+}
