@@ -19,18 +19,22 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::clock::Clock;
 use crate::config::{DatabaseUrl, Settings, WebSettings, WorkerSettings};
+use crate::gateway::list::Pace;
 use crate::gateway::{CallError, Gateway, GatewayConfig};
 use crate::http::{self, Ops, WebState};
 use crate::id::Random;
 use crate::mail::{Post, PostError};
+use crate::service::balance::Balance;
 use crate::service::ingest::Inbox;
 use crate::service::later::{Asking, Desk};
 use crate::service::reconcile::Reconciler;
 use crate::store::{Store, StoreError};
 use crate::vault::{IndexKey, Opener, Sealer, VaultError};
-use crate::worker::{self, EventWorker, OutboxWorker, ReceiptWorker};
+use crate::worker::{self, BalanceWorker, EventWorker, OutboxWorker, ReceiptWorker};
 use lock::FileLock;
 
+/// How many pages of Stripe's lists are read a second, at most.
+pub const READS_PER_SECOND: u32 = 8;
 /// How long requests in flight may take once the server is told to stop. The web's own grace is shorter.
 const FINISH_REQUESTS: Duration = Duration::from_secs(9);
 /// How long each of the others may take after that: what waits in the inbox, the worker's batch, closing the database.
@@ -234,9 +238,18 @@ impl Parts {
             post: Post::new(&worker.mail)?.map(Arc::new),
             stop: CancellationToken::new(),
         };
+        let balance = BalanceWorker {
+            balance: Balance {
+                store: self.store.clone(),
+                gateway: self.gateway.clone(),
+                clock: self.clock.clone(),
+                zone: reconciler.zone.clone(),
+            },
+            pace: Arc::new(Pace::new(READS_PER_SECOND)),
+        };
         let events = EventWorker::new(reconciler, opener, self.gateway.clone());
         let arrived = Arc::clone(&self.arrived);
-        Ok(Part::start(|stop| worker::run(events, desk, receipts, outbox, arrived, stop)))
+        Ok(Part::start(|stop| worker::run(events, desk, receipts, outbox, balance, arrived, stop)))
     }
 
     fn web_state(&self, web: &WebSettings, ops: Ops, inbox: Inbox) -> WebState {

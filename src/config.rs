@@ -266,6 +266,15 @@ pub struct DeskSettings {
     pub worker: WorkerSettings,
 }
 
+/// What a command needs that asks Stripe and opens nothing that is sealed.
+#[derive(Debug, Clone)]
+pub struct StripeCommands {
+    pub basics: Basics,
+    pub stripe_secret_key: StripeKey,
+    /// Ends with a slash.
+    pub stripe_api_url: url::Url,
+}
+
 /// What a page needs to know to lead readers to us and on to the checkout.
 #[derive(Debug, Clone)]
 pub struct Addresses {

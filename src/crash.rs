@@ -7,6 +7,8 @@
 /// The places, in the order an event passes them.
 pub const PLACES: [&str; 4] =
     ["ingest before commit", "ingest after commit", "apply before commit", "apply after commit"];
+/// Those that a page of Stripe's balance transactions passes.
+pub const BALANCE_PLACES: [&str; 2] = ["balance before commit", "balance after commit"];
 /// Those that a mail passes.
 pub const MAIL_PLACES: [&str; 3] = ["mail before text", "mail text begun", "mail handed over"];
 
@@ -22,7 +24,8 @@ pub fn stop_at(place: String) {
 /// The process comes to `place`.
 #[cfg(debug_assertions)]
 pub fn passing(place: &'static str) {
-    debug_assert!(PLACES.contains(&place) || MAIL_PLACES.contains(&place), "an unknown place");
+    let known = [&PLACES[..], &MAIL_PLACES, &BALANCE_PLACES];
+    debug_assert!(known.into_iter().flatten().any(|known| *known == place), "an unknown place");
     if ARMED.get().is_some_and(|armed| armed == place) {
         use std::io::Write as _;
         let _ = writeln!(std::io::stderr(), "stopped at {place}");

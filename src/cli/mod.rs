@@ -11,6 +11,7 @@ mod mail;
 mod migrate;
 mod newsletter;
 mod rebuild;
+mod reconcile;
 mod remind;
 mod report;
 mod sandbox;
@@ -84,6 +85,8 @@ enum Command {
     Events(events::Events),
     /// Recompute statuses and sums from what Stripe said, and tell what differed.
     Rebuild(rebuild::Rebuild),
+    /// Hold our books against what Stripe booked, and tell each difference.
+    Reconcile(reconcile::Reconcile),
 }
 
 /// Why a command ended badly.
@@ -146,6 +149,7 @@ fn dispatch(command: Command) -> Result<(), CliError> {
         Command::Snippet(snippet) => block_on(snippet.run()),
         Command::Events(events) => block_on(events.run()),
         Command::Rebuild(rebuild) => block_on(rebuild.run()),
+        Command::Reconcile(reconcile) => block_on(reconcile.run()),
     }
 }
 

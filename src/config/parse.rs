@@ -9,7 +9,7 @@ use super::sources::Given;
 use super::{
     Addresses, Basics, ConfigError, DatabaseUrl, DeskSettings, Log, LogFormat, MailCommands, MailSettings,
     MailTransport, NewsroomZone, Origin, Problem, Receipts, ReminderSettings, Role, Secrecy, Sending, Settings,
-    Sources, StripeKey, WebSettings, WorkerSettings, setting,
+    Sources, StripeCommands, StripeKey, WebSettings, WorkerSettings, setting,
 };
 use crate::domain::mailbox::{Line, Mailbox, breaks};
 use crate::id::Random;
@@ -41,6 +41,19 @@ impl Addresses {
         let read = |((basics, public_url), stripe_api_url)| Self { basics, public_url, stripe_api_url };
         let addresses = basics.zip(public_url).zip(stripe_api_url).map(read);
         reader.finish(addresses)
+    }
+}
+
+impl StripeCommands {
+    /// What `reconcile` needs.
+    pub fn load(sources: Sources) -> Result<Self, ConfigError> {
+        let mut reader = Reader::new(sources);
+        let basics = reader.basics();
+        let stripe_secret_key = reader.get("STRIPE_SECRET_KEY", StripeKey::parse);
+        let stripe_api_url = reader.get("STRIPE_API_URL", api_url);
+        let read = |((basics, stripe_secret_key), stripe_api_url)| Self { basics, stripe_secret_key, stripe_api_url };
+        let commands = basics.zip(stripe_secret_key).zip(stripe_api_url).map(read);
+        reader.finish(commands)
     }
 }
 

@@ -23,3 +23,4 @@ pub mod reminder;
 pub mod reminder_report;
 pub mod report;
 pub mod return_url;
+pub mod settlement;

@@ -82,9 +82,9 @@ impl Gateway {
         let mut body: Value = serde_json::from_slice(&answer.body).map_err(|_| CallError::Unreadable)?;
         let Value::Array(objects) = body["data"].take() else { return Err(CallError::Unreadable) };
         let more = body["has_more"].as_bool().unwrap_or(false);
-        let last = objects.last().and_then(|object| object["id"].as_str()).map(str::to_owned);
+        let end = objects.last().and_then(|object| object["id"].as_str()).map(str::to_owned);
         // A page that says there is more and shows nothing to go on from would be read for ever.
-        Ok(Page { after: last.filter(|_| more), objects, at: answer.at })
+        Ok(Page { after: end.filter(|_| more), objects, at: answer.at })
     }
 
     /// Fetches what is at `path` (without `/v1`), waiting out whatever may pass.

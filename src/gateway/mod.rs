@@ -4,6 +4,7 @@
 //! failed. A call that may have been carried out is repeated only under the same idempotency key. Nothing here touches
 //! the database.
 
+pub mod balance;
 pub mod checkout;
 pub mod decode;
 pub mod list;

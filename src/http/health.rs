@@ -35,6 +35,15 @@ async fn count_emails(ops: &Ops) -> Result<(), ApiError> {
     Ok(())
 }
 
+async fn count_differences(ops: &Ops) -> Result<(), ApiError> {
+    let (breaks, payouts) = (ops.store.count_open_breaks().await?, ops.store.count_payouts_that_differ().await?);
+    #[expect(clippy::cast_precision_loss, reason = "a gauge is a float by its format")]
+    metrics::gauge!("mainstay_breaks_open").set(breaks as f64);
+    #[expect(clippy::cast_precision_loss, reason = "a gauge is a float by its format")]
+    metrics::gauge!("mainstay_payouts_that_differ").set(payouts as f64);
+    Ok(())
+}
+
 /// Figures for Prometheus
 #[utoipa::path(get, path = "/metrics", tag = "operations", responses((status = 200, content_type = "text/plain",
     description = "`mainstay_events{state=…}` counts the inbox; `received` at 0 means caught up. \
@@ -43,7 +52,9 @@ async fn count_emails(ops: &Ops) -> Result<(), ApiError> {
     `mainstay_pledges_refused{limit=…}` counts requests refused by the limit per address, per campaign or overall. \
     `mainstay_checkouts_spent` counts checkouts on which five attempts failed and that are not over yet; \
     `mainstay_checkouts_ended` counts those this process ended at Stripe. `mainstay_emails{state=…}` counts the outbox; \
-    `mainstay_outbox_last_run_timestamp_seconds` is when this process last looked for mail to send, by its own clock")))]
+    `mainstay_outbox_last_run_timestamp_seconds` is when this process last looked for mail to send, by its own clock. \
+    `mainstay_breaks_open` counts differences between our books and what Stripe booked that are not healed; \
+    `mainstay_payouts_that_differ` counts automatic payouts that are not the sum of their balance transactions")))]
 pub async fn metrics(State(ops): State<Ops>) -> Result<Response, ApiError> {
     for (state, count) in ops.store.count_events().await? {
         // Exact up to 2^53 events.
@@ -60,6 +71,7 @@ pub async fn metrics(State(ops): State<Ops>) -> Result<Response, ApiError> {
     #[expect(clippy::cast_precision_loss, reason = "a gauge is a float by its format")]
     metrics::gauge!("mainstay_checkouts_spent").set(spent as f64);
     count_emails(&ops).await?;
+    count_differences(&ops).await?;
     let text = ops.metrics.render();
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
 }

@@ -17,6 +17,7 @@ mod receipts;
 mod reminders;
 mod report;
 mod requests;
+mod settlement;
 
 pub use books::RevenueLines;
 pub use db::{BATCH, Bind, Db, Query, Row, StoreError, Tx};
@@ -30,6 +31,9 @@ pub use pledges::{Pledge, SpentCheckout};
 pub use receipts::Unreceipted;
 pub use reminders::{DueReminder, NewContact, NewDay, NewReminderRow, PledgeOfDonor, ShownReminder};
 pub use requests::{LeasedRequest, MAX_ATTEMPTS, NewRequest};
+pub use settlement::{
+    Cursor, DatedLine, NewLine, NewPayout, OpenBreak, PaidOutGift, PartSums, Period, SettlementLines, ShownPayout,
+};
 
 impl Store {
     /// Begins a transaction that will write.

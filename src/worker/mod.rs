@@ -3,6 +3,7 @@
 //! A worker claims by lease in a short transaction, works outside it and completes by token. It must not hold a
 //! transaction open across a network call, and it never serves HTTP.
 
+pub mod balance;
 pub mod checkouts;
 pub mod events;
 pub mod newsletter;
@@ -18,6 +19,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+pub use balance::BalanceWorker;
 pub use checkouts::CheckoutWorker;
 pub use events::EventWorker;
 pub use newsletter::NewsletterWorker;
@@ -28,6 +30,7 @@ pub use requests::RequestWorker;
 pub use retention::Retention;
 
 use crate::clock::HOUR;
+use crate::service::balance::BalanceError;
 use crate::service::later::Desk;
 use crate::service::reconcile::ReconcileError;
 use crate::store::BATCH;
@@ -43,6 +46,8 @@ const REST_AFTER_FAILURE: Duration = Duration::from_secs(1);
 const REST_WITHOUT_MAIL: Duration = Duration::from_mins(1);
 /// How long nobody looks for payments to be thanked for.
 const REST_OF_RECEIPTS: Duration = Duration::from_secs(2);
+/// How often Stripe's balance transactions and payouts are read.
+const BALANCE_EVERY: Duration = Duration::from_mins(15);
 /// How often, in seconds, what has had its time is forgotten.
 const FORGET_EVERY: i64 = HOUR;
 
@@ -52,6 +57,7 @@ pub async fn run(
     desk: Desk,
     receipts: ReceiptWorker,
     outbox: OutboxWorker,
+    balance: BalanceWorker,
     arrived: Arc<Notify>,
     stop: CancellationToken,
 ) {
@@ -74,7 +80,8 @@ pub async fn run(
         rounds(newsletter, stop.clone()),
         rounds(reminders, stop.clone()),
         receipts,
-        rounds(outbox, stop.clone())
+        rounds(outbox, stop.clone()),
+        run_balance(balance, stop.clone())
     );
 }
 
@@ -165,6 +172,34 @@ impl Job for Reminders {
             self.tidy_at = now + FORGET_EVERY;
         }
         self.worker.run_once().await.map_err(|error| error.code())
+    }
+}
+
+/// Keeps what Stripe booked, until `stop`; a reading is then given up, for it goes on where it was.
+async fn run_balance(balance: BalanceWorker, stop: CancellationToken) {
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = rounds(balance, CancellationToken::new()) => {}
+    }
+}
+
+impl Job for BalanceWorker {
+    const NAME: &'static str = "balance";
+
+    fn idle(&self) -> Duration {
+        BALANCE_EVERY
+    }
+
+    async fn round(&mut self) -> Result<usize, String> {
+        match self.run_once().await {
+            Ok(_) => Ok(0),
+            Err(BalanceError::Store(error)) => Err(error.code()),
+            // Stripe was asked patiently already, and a restart is waited for: neither gets better in a second.
+            Err(error) => {
+                tracing::warn!(reason = error.code(), "what Stripe booked could not be read; trying again later");
+                Ok(0)
+            }
+        }
     }
 }
 
