@@ -81,7 +81,7 @@ async fn what_comes_later_is_read_from_where_the_last_reading_ended() {
             }
         }
         let asked = app.sandbox.requests().into_iter().filter(|request| request.path == "/v1/balance_transactions");
-        let last = asked.filter(|request| !request.query.contains("payout")).last().expect("it was asked");
+        let last = asked.filter(|request| !request.query.contains("payout")).next_back().expect("it was asked");
         let from = NOON + 30 * DAY - 3_600;
         assert!(last.query.contains(&format!("created%5Bgte%5D={from}")), "with an overlap of an hour: {}", last.query);
         assert_eq!(ours(&app.database).await, stripes(&app.sandbox, &TimeZone::UTC, &[]), "on {kind:?}");
