@@ -164,3 +164,34 @@ async fn a_line_that_was_changed_here_is_put_right_by_reading_it_again() {
         app.finish().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rows_that_are_lost_are_found_missing_and_come_back_and_the_sums_are_held_against_the_lines() {
+    for kind in BOTH {
+        let app = TestApp::start(kind).await;
+        app.first_reading_is_done().await;
+        let keys = three_gifts(&app).await;
+        let settled = crate::support::settled::ours(&app.database).await;
+        change(&app.database, "DELETE FROM balance_transactions WHERE amount_minor = 2500").await;
+        assert_eq!(app.breaks().await, [format!("payment_unbooked {}", keys[0])], "on {kind:?}");
+        change(&app.database, "UPDATE cursors SET position = 0 WHERE name = 'balance_transactions'").await;
+        assert_eq!(app.read_balance().await.expect("it is read").lines, 1);
+        assert_eq!(app.breaks().await, Vec::<String>::new(), "on {kind:?}");
+        // Whoever deletes a row by hand leaves its sum behind.
+        let told = crate::rebuild::rebuild(&app.database, &[]);
+        assert!(told.contains("settlement 20261123 USD once") && told.contains(", 1 rows differed"), "{told}");
+        assert_eq!(crate::support::settled::ours(&app.database).await, settled, "on {kind:?}");
+
+        let charge = app.sandbox.object(&keys[1]).expect("it is")["latest_charge"].as_str().expect("an id").to_owned();
+        change(&app.database, "DELETE FROM payments WHERE amount_minor = 3000").await;
+        change(&app.database, "DELETE FROM refunds").await;
+        let refund = app.sandbox.objects("refund")[0]["id"].as_str().expect("an id").to_owned();
+        let mut found = app.breaks().await;
+        found.sort();
+        assert_eq!(found, [format!("payment_unknown {charge}"), format!("refund_unknown {refund}")], "on {kind:?}");
+        crate::rebuild::rebuild(&app.database, &[]);
+        assert_eq!(app.breaks().await, Vec::<String>::new(), "derived again from what was heard, on {kind:?}");
+        assert_eq!(crate::support::settled::ours(&app.database).await, settled, "on {kind:?}");
+        app.finish().await;
+    }
+}
