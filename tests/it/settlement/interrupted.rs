@@ -81,6 +81,25 @@ async fn a_reading_that_was_broken_off_goes_on_behind_the_last_page_it_kept() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_place_to_go_on_from_that_stripe_does_not_know_is_forgotten() {
+    for kind in BOTH {
+        let app = TestApp::start(kind).await;
+        app.first_reading_is_done().await;
+        let (_, session) = app.pledge("once", 2500, "USD").await;
+        app.pay(&session, Card::Works).await;
+        app.settle().await;
+        app.database
+            .execute("UPDATE cursors SET after_id = 'txn_gone', reached = position WHERE name = 'balance_transactions'")
+            .await;
+        let refused = app.read_balance().await.expect_err("Stripe knows no such line").code();
+        assert!(refused.contains("resource_missing"), "{refused}");
+        assert_eq!(app.read_balance().await.expect("it begins anew").lines, 1, "on {kind:?}");
+        assert_eq!(ours(&app.database).await, stripes(&app.sandbox, &TimeZone::UTC, &[]), "on {kind:?}");
+        app.finish().await;
+    }
+}
+
 /// Starts the server and waits until everything is read.
 async fn read_to_the_end(database: &Database, sandbox: &Sandbox) {
     let server = Server::start(&database.url, &sandbox.url(), database.folder.path(), &["--only", "worker"]);
