@@ -19,13 +19,14 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::clock::Clock;
-use crate::config::{DatabaseUrl, Settings, WebSettings, WorkerSettings};
+use crate::config::{DatabaseUrl, Settings, SweepSettings, WebSettings, WorkerSettings};
 use crate::gateway::list::Pace;
 use crate::gateway::{CallError, Gateway, GatewayConfig};
 use crate::http::{self, Ops, WebState};
 use crate::id::Random;
 use crate::mail::{Post, PostError};
 use crate::service::backup::{self, BackupError};
+use crate::service::balance::Balance;
 use crate::service::chain::Keeper;
 use crate::service::ingest::Inbox;
 use crate::service::later::{Asking, Desk};
@@ -33,7 +34,7 @@ use crate::service::reconcile::Reconciler;
 use crate::service::sweep::Sweeper;
 use crate::store::{Store, StoreError};
 use crate::vault::{IndexKey, Opener, Sealer, VaultError};
-use crate::worker::{self, EventWorker, Jobs, NoticeWorker, OutboxWorker, ReceiptWorker, SweepWorker};
+use crate::worker::{self, BalanceWorker, EventWorker, Jobs, NoticeWorker, OutboxWorker, ReceiptWorker, SweepWorker};
 pub use backfill::Backfill;
 use lock::FileLock;
 
@@ -281,6 +282,22 @@ impl Parts {
         }
     }
 
+    /// What reads what Stripe booked.
+    fn balance(&self) -> BalanceWorker {
+        let balance = Balance {
+            store: self.store.clone(),
+            gateway: self.gateway.clone(),
+            clock: self.clock.clone(),
+            zone: self.settings.basics.time_zone.zone().clone(),
+        };
+        BalanceWorker { balance, pace: Arc::clone(&self.pace) }
+    }
+
+    fn sweep_worker(&self, account_known: CancellationToken) -> Option<SweepWorker> {
+        let SweepSettings { every, silence, .. } = self.settings.sweep;
+        Some(SweepWorker::new(self.sweeper(), self.balance(), every?, silence, account_known))
+    }
+
     /// What applies events, with the keys of this desk.
     fn event_worker(&self, desk: &Desk) -> EventWorker {
         let reconciler = Reconciler {
@@ -315,8 +332,7 @@ impl Parts {
             stop: CancellationToken::new(),
         };
         let events = self.event_worker(&desk);
-        let sweep = self.settings.sweep;
-        let sweep = sweep.every.map(|every| SweepWorker::new(self.sweeper(), every, sweep.silence, account_known));
+        let sweep = self.sweep_worker(account_known);
         let arrived = Arc::clone(&self.arrived);
         let jobs = Jobs { events, desk, receipts, notices, outbox, sweep };
         Ok(Part::start(|stop| worker::run(jobs, arrived, stop)))

@@ -330,11 +330,12 @@ impl Addresses {
     }
 }
 
-/// What `stripe setup` needs.
+/// What a command needs that asks Stripe and opens nothing that is sealed.
 #[derive(Debug, Clone)]
 pub struct StripeCommands {
     pub addresses: Addresses,
     pub stripe_secret_key: StripeKey,
+    pub sweep: SweepSettings,
 }
 
 /// What is logged, and how.

@@ -7,6 +7,8 @@
 /// The places, in the order an event passes them.
 pub const PLACES: [&str; 4] =
     ["ingest before commit", "ingest after commit", "apply before commit", "apply after commit"];
+/// Those that a page of Stripe's balance transactions passes.
+pub const BALANCE_PLACES: [&str; 2] = ["balance before commit", "balance after commit"];
 /// Those that a mail passes.
 pub const MAIL_PLACES: [&str; 3] = ["mail before text", "mail text begun", "mail handed over"];
 
@@ -29,7 +31,7 @@ pub fn stop_at(place: String) {
 /// The process comes to `place`.
 #[cfg(debug_assertions)]
 pub fn passing(place: &'static str) {
-    let known = [&PLACES[..], &MAIL_PLACES, &REQUEST_PLACES, &REMINDER_PLACES, &NEWSLETTER_PLACES];
+    let known = [&PLACES[..], &BALANCE_PLACES, &MAIL_PLACES, &REQUEST_PLACES, &REMINDER_PLACES, &NEWSLETTER_PLACES];
     debug_assert!(known.concat().contains(&place), "an unknown place");
     if ARMED.get().is_some_and(|armed| armed == place) {
         use std::io::Write as _;

@@ -53,7 +53,7 @@ pub(super) async fn play(ends: &Ends) -> Result<String, CliError> {
     player.post_form(&format!("{}clock", ends.sandbox_url), &[("by", "quarter")]).await?;
     player.caught_up().await?;
     let to = day_of_clock(&ends.clock).saturating_add(jiff::Span::new().days(1));
-    Ok(report::table(&report::revenue(&ends.store, "UTC", from, to, By::Month).await?))
+    Ok(report::table(&report::revenue(&ends.store, "UTC", from, to, By::Month, report::View::Charge).await?))
 }
 
 struct Player<'a> {

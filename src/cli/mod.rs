@@ -15,6 +15,7 @@ mod mail;
 mod migrate;
 mod newsletter;
 mod rebuild;
+mod reconcile;
 mod remind;
 mod report;
 mod restore;
@@ -103,6 +104,8 @@ enum Command {
     Backfill(backfill::Backfill),
     /// Recompute statuses and sums from what Stripe said, and tell what differed.
     Rebuild(rebuild::Rebuild),
+    /// Hold our books against what Stripe booked, and tell each difference.
+    Reconcile(reconcile::Reconcile),
 }
 
 /// Why a command ended badly.
@@ -177,6 +180,7 @@ fn dispatch(command: Command) -> Result<(), CliError> {
         Command::Events(events) => block_on(events.run()),
         Command::Backfill(backfill) => block_on(backfill.run()),
         Command::Rebuild(rebuild) => block_on(rebuild.run()),
+        Command::Reconcile(reconcile) => block_on(reconcile.run()),
     }
 }
 

@@ -1,5 +1,6 @@
 //! `mainstay report`: what came in, as a table for people, or as CSV or JSON for programs.
 
+mod payouts;
 mod reminders;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -18,6 +19,9 @@ pub(super) enum Report {
     /// Gifts by period, currency and frequency. A payment counts on the day Stripe says it succeeded.
     #[command(after_help = REVENUE_EXAMPLES)]
     Revenue(Revenue),
+    /// What left for the bank, and in which payout each gift left.
+    #[command(after_help = payouts::EXAMPLES)]
+    Payouts(payouts::Payouts),
     /// How far those who asked to be reminded came.
     #[command(after_help = reminders::EXAMPLES)]
     Reminders(reminders::Reminders),
@@ -27,8 +31,10 @@ const REVENUE_EXAMPLES: &str = "\
 Examples:
   mainstay report revenue --from 2026-01-01 --to 2027-01-01 --by month
   mainstay report revenue --from 2026-11-01 --to 2026-12-01 --by day --format csv > november.csv
-Days are the newsroom's (MAINSTAY_TIME_ZONE). Fees are empty until they are known; net is then gross less refunds and
-disputes. Currencies are never added together.";
+  mainstay report revenue --from 2026-11-01 --to 2026-12-01 --view settlement
+Days are the newsroom's (MAINSTAY_TIME_ZONE). The view `charge` counts what donors gave, in their currencies, on the days
+they gave; it knows no fees. The view `settlement` counts what Stripe booked on the account, in the currency it is settled
+in, on the days Stripe booked it, with its fees. Currencies are never added together.";
 
 #[derive(Debug, Args)]
 pub(super) struct Revenue {
@@ -41,11 +47,24 @@ pub(super) struct Revenue {
     /// How long a period is. Weeks begin on Monday.
     #[arg(long, value_name = "day|week|month|year", default_value = "month", value_parser = read_by)]
     by: By,
+    /// What is counted: what donors gave, or what Stripe booked.
+    #[arg(long, value_enum, default_value_t = View::Charge)]
+    view: View,
     /// How it is printed.
     #[arg(long, value_enum, default_value_t = Format::Table)]
     format: Format,
     #[command(flatten)]
     settings: BasicFlags,
+}
+
+/// Which money a report counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum View {
+    /// What donors gave, in their currencies.
+    Charge,
+    /// What Stripe booked, in the currency the account is settled in.
+    Settlement,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -66,6 +85,7 @@ pub(super) struct RevenueReport {
     /// Exclusive.
     pub to: Date,
     pub by: By,
+    pub view: View,
     pub time_zone: String,
     pub rows: Vec<RevenueRow>,
 }
@@ -74,6 +94,7 @@ impl Report {
     pub async fn run(self) -> Result<(), CliError> {
         let asked = match self {
             Self::Revenue(asked) => asked,
+            Self::Payouts(asked) => return asked.run().await,
             Self::Reminders(asked) => return asked.run().await,
         };
         if asked.from >= asked.to {
@@ -85,7 +106,7 @@ impl Report {
         let basics = Basics::load(sources(asked.settings.into())?)?;
         crate::telemetry::start(&basics.log)?;
         let store = open_existing(&basics.database_url).await?;
-        let report = revenue(&store, basics.time_zone.name(), asked.from, asked.to, asked.by).await;
+        let report = revenue(&store, basics.time_zone.name(), asked.from, asked.to, asked.by, asked.view).await;
         store.close().await;
         let report = report?;
         print(&match asked.format {
@@ -103,12 +124,17 @@ pub(super) async fn revenue(
     from: Date,
     to: Date,
     by: By,
+    view: View,
 ) -> Result<RevenueReport, CliError> {
     let time_zone = store.fixed(Fixed::TimeZone).await?.unwrap_or_else(|| otherwise.to_owned());
-    let rows = group(&store.revenue(from, to).await?, by).map_err(|error| {
+    let days = match view {
+        View::Charge => store.revenue(from, to).await?,
+        View::Settlement => store.settlement(from, to).await?,
+    };
+    let rows = group(&days, by).map_err(|error| {
         CliError::Failed(format!("the sums from {from} to {to}: {error}. Ask for shorter periods."))
     })?;
-    Ok(RevenueReport { from, to, by, time_zone, rows })
+    Ok(RevenueReport { from, to, by, view, time_zone, rows })
 }
 
 /// The day it is by `clock`, in UTC.
@@ -178,8 +204,12 @@ const TABLE_COLUMNS: [&str; 9] =
 const WORD_COLUMNS: usize = 3;
 
 pub(super) fn table(report: &RevenueReport) -> String {
-    let RevenueReport { from, to, by, time_zone, rows } = report;
-    let head = format!("Revenue from {from} to {to} (exclusive) by {by}, {time_zone}\n");
+    let RevenueReport { from, to, by, view, time_zone, rows } = report;
+    let what = match view {
+        View::Charge => "Revenue",
+        View::Settlement => "Settlement",
+    };
+    let head = format!("{what} from {from} to {to} (exclusive) by {by}, {time_zone}\n");
     if rows.is_empty() {
         return head + "Nothing came in.\n";
     }
@@ -234,6 +264,7 @@ mod tests {
             from: "2026-11-01".parse().unwrap(),
             to: "2026-12-01".parse().unwrap(),
             by: By::Month,
+            view: View::Charge,
             time_zone: "Europe/Riga".to_owned(),
             rows: vec![row("JPY", Frequency::Annual, 5000, 0), row("USD", Frequency::Once, 123_450, 200_000)],
         }
@@ -243,7 +274,7 @@ mod tests {
     fn json_has_the_documented_shape() {
         let value: serde_json::Value = serde_json::from_str(&json(&report()).unwrap()).unwrap();
         let expected = serde_json::json!({
-            "from": "2026-11-01", "to": "2026-12-01", "by": "month", "time_zone": "Europe/Riga",
+            "from": "2026-11-01", "to": "2026-12-01", "by": "month", "view": "charge", "time_zone": "Europe/Riga",
             "rows": [
                 {"period": "2026-11", "currency": "JPY", "frequency": "annual", "count": 2, "gross_minor": 5000,
                  "refunds_minor": 0, "disputes_minor": 0, "fees_minor": null, "net_minor": 5000},

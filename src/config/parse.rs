@@ -48,11 +48,13 @@ impl Addresses {
 }
 
 impl StripeCommands {
-    /// What `stripe setup` needs.
+    /// What `stripe setup` and `reconcile` need.
     pub fn load(sources: Sources) -> Result<Self, ConfigError> {
         let mut reader = Reader::new(sources);
         let (addresses, key) = (reader.addresses(), reader.get("STRIPE_SECRET_KEY", StripeKey::parse));
-        reader.finish(addresses.zip(key).map(|(addresses, stripe_secret_key)| Self { addresses, stripe_secret_key }))
+        let commands = addresses.zip(key).zip(reader.sweep());
+        let made = |((addresses, stripe_secret_key), sweep)| Self { addresses, stripe_secret_key, sweep };
+        reader.finish(commands.map(made))
     }
 }
 

@@ -25,3 +25,4 @@ pub mod reminder;
 pub mod reminder_report;
 pub mod report;
 pub mod return_url;
+pub mod settlement;

@@ -46,6 +46,8 @@ pub struct DayRevenue {
     pub gross_minor: i64,
     pub refunds_minor: i64,
     pub disputes_minor: i64,
+    /// What Stripe kept; known where its bookings are counted.
+    pub fees_minor: Option<i64>,
 }
 
 /// What came in in one period, in one currency and frequency. In the order of the JSON and CSV columns.
@@ -72,7 +74,8 @@ impl RevenueRow {
     }
 
     fn is_zero(&self) -> bool {
-        [self.count, self.gross_minor, self.refunds_minor, self.disputes_minor] == [0; 4]
+        let fees_minor = self.fees_minor.unwrap_or(0);
+        [self.count, self.gross_minor, self.refunds_minor, self.disputes_minor, fees_minor] == [0; 5]
     }
 
     fn add(&mut self, day: &DayRevenue) -> Result<(), MoneyError> {
@@ -82,7 +85,11 @@ impl RevenueRow {
         self.refunds_minor = sum(self.refunds_minor, day.refunds_minor)?;
         self.disputes_minor = sum(self.disputes_minor, day.disputes_minor)?;
         let given_back = sum(self.refunds_minor, self.disputes_minor)?;
-        self.net_minor = self.gross_minor.checked_sub(given_back).ok_or(MoneyError::Overflow)?;
+        if let Some(fees_minor) = day.fees_minor {
+            self.fees_minor = Some(sum(self.fees_minor.unwrap_or(0), fees_minor)?);
+        }
+        let gone = sum(given_back, self.fees_minor.unwrap_or(0))?;
+        self.net_minor = self.gross_minor.checked_sub(gone).ok_or(MoneyError::Overflow)?;
         Ok(())
     }
 }
@@ -122,6 +129,7 @@ mod tests {
             gross_minor,
             refunds_minor: 0,
             disputes_minor: 0,
+            fees_minor: None,
         }
     }
 
@@ -160,6 +168,9 @@ mod tests {
         let nothing = DayRevenue { count: 0, ..on("2026-11-25", "USD", 0) };
         let rows = group(&[refunded, nothing], By::Day).unwrap();
         assert_eq!((rows.len(), rows[0].net_minor, rows[0].fees_minor), (1, -1000, None));
+        let booked = |fees_minor| DayRevenue { fees_minor: Some(fees_minor), ..on("2026-11-24", "USD", 2500) };
+        let rows = group(&[booked(103), booked(97)], By::Day).unwrap();
+        assert_eq!((rows[0].fees_minor, rows[0].net_minor), (Some(200), 4800));
         assert_eq!(
             group(&[on("2026-11-24", "USD", i64::MAX), on("2026-11-24", "USD", 1)], By::Day),
             Err(MoneyError::Overflow)

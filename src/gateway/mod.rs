@@ -5,6 +5,7 @@
 //! the database.
 
 pub mod adopt;
+pub mod balance;
 pub mod checkout;
 pub mod decode;
 pub mod list;

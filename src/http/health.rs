@@ -44,6 +44,15 @@ async fn count_emails(ops: &Ops) -> Result<(), ApiError> {
     Ok(())
 }
 
+async fn count_differences(ops: &Ops) -> Result<(), ApiError> {
+    let (breaks, payouts) = (ops.store.count_open_breaks().await?, ops.store.count_payouts_that_differ().await?);
+    #[expect(clippy::cast_precision_loss, reason = "a gauge is a float by its format")]
+    metrics::gauge!("mainstay_breaks_open").set(breaks as f64);
+    #[expect(clippy::cast_precision_loss, reason = "a gauge is a float by its format")]
+    metrics::gauge!("mainstay_payouts_that_differ").set(payouts as f64);
+    Ok(())
+}
+
 /// Figures for Prometheus
 #[utoipa::path(get, path = "/metrics", tag = "operations", responses((status = 200, content_type = "text/plain",
     description = "`mainstay_events{state=…}` counts the inbox; `received` at 0 means caught up. \
@@ -57,7 +66,9 @@ async fn count_emails(ops: &Ops) -> Result<(), ApiError> {
     `mainstay_sweep_found` counts events that this process found and no webhook had brought; \
     `mainstay_outbox_last_run_timestamp_seconds` is when this process last looked for mail to send, by its own clock. \
     `mainstay_database_damage_timestamp_seconds` is when committed rows were last missed at a start, 0 when they never \
-    were; `mainstay_last_backup_timestamp_seconds` is when `mainstay backup` last took one, 0 when it never did")))]
+    were; `mainstay_last_backup_timestamp_seconds` is when `mainstay backup` last took one, 0 when it never did. \
+    `mainstay_breaks_open` counts differences between our books and what Stripe booked that are not healed; \
+    `mainstay_payouts_that_differ` counts automatic payouts that are not the sum of their balance transactions")))]
 pub async fn metrics(State(ops): State<Ops>) -> Result<Response, ApiError> {
     for (state, count) in ops.store.count_events().await? {
         // Exact up to 2^53 events.
@@ -86,6 +97,7 @@ pub async fn metrics(State(ops): State<Ops>) -> Result<Response, ApiError> {
     let backed_up = ops.store.backed_up_at().await?.unwrap_or_default();
     #[expect(clippy::cast_precision_loss, reason = "a gauge is a float by its format")]
     metrics::gauge!("mainstay_last_backup_timestamp_seconds").set(backed_up as f64);
+    count_differences(&ops).await?;
     let text = ops.metrics.render();
     Ok(([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response())
 }

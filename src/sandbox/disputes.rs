@@ -5,6 +5,7 @@
 use serde_json::{Value, json};
 
 use super::SandboxError;
+use super::balance::NewLine;
 use super::ledger::Flow;
 use super::money;
 use super::state::State;
@@ -71,7 +72,15 @@ impl State {
     }
 
     fn dispute_line(&mut self, id: &str, amount: i64, fee: i64) {
-        let balance = self.new_balance("adjustment", amount, fee, id);
+        let (currency, charge) = (self.text(id, "currency"), self.text(id, "charge"));
+        let balance = self.new_balance(&NewLine {
+            kind: "adjustment",
+            amount,
+            fee,
+            currency: &currency,
+            source: Some(id),
+            charge: Some(&charge),
+        });
         let mut lines = self.get(id)["balance_transactions"].clone();
         if let Value::Array(lines) = &mut lines {
             lines.push(self.get(&balance).clone());

@@ -45,10 +45,39 @@ pub struct Totals {
     pub fees_minor: i64,
 }
 
+/// What of the account's balance moved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Part {
+    Payment,
+    /// Given back, or come back because it could not be given.
+    Refund,
+    /// Taken by a bank, or returned by it.
+    Dispute,
+    /// Nothing of a payment's: a payout, a fee of Stripe's for something else.
+    Account,
+}
+
+/// One line of the account's balance, in the currency it was settled in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settled {
+    /// Unix seconds.
+    pub at: i64,
+    pub part: Part,
+    /// Lower case, as Stripe writes it.
+    pub currency: String,
+    /// Negative when money left.
+    pub amount_minor: i64,
+    pub fee_minor: i64,
+    /// The charge behind it, if one is.
+    pub charge: Option<String>,
+}
+
 /// All movements so far, oldest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Ledger {
     pub entries: Vec<Entry>,
+    /// What of it the account's balance shows. A payment is in it once Stripe has worked out its fee.
+    pub settled: Vec<Settled>,
 }
 
 impl Ledger {

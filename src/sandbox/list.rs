@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::clock::DAY;
 
+use super::balance;
 use super::error::{ApiError, ApiResult};
 use super::form::Node;
 use super::params::{Kind, Param, check, optional};
@@ -38,6 +39,8 @@ macro_rules! listing {
                 optional("ending_before", Kind::Text),
                 optional("types", Kind::List(&Kind::Text)),
                 optional("delivery_success", Kind::Bool),
+                optional("arrival_date", Kind::Range),
+                optional("payout", Kind::Text),
                 $(optional($name, Kind::Text),)*
             ],
             fields: &[$(($name, $pointer)),*],
@@ -73,6 +76,7 @@ static LISTINGS: &[(&str, Listing)] = &[
     ("invoice_payments", listing!("invoice_payment", "invoice" => "/invoice", "status" => "/status")),
     ("refunds", listing!("refund", "charge" => "/charge", "payment_intent" => "/payment_intent")),
     ("disputes", listing!("dispute", "charge" => "/charge", "payment_intent" => "/payment_intent")),
+    ("payouts", listing!("payout", "status" => "/status", "destination" => "/destination")),
     ("events", listing!("event", "type" => "/type")),
     ("webhook_endpoints", listing!("webhook_endpoint",)),
     (
@@ -93,6 +97,7 @@ pub(super) fn list(state: &State, collection: &str, form: &Node) -> ApiResult {
     };
     let params = check(form, listing.params)?;
     special(listing.kind, &params)?;
+    balance::check_payout(state, listing.kind, &params)?;
     let limit = params["limit"].as_i64().and_then(|limit| usize::try_from(limit).ok()).unwrap_or(LIMIT_DEFAULT);
     let mut all = state.all(listing.kind).rev();
     let after = text(&params, "starting_after");
@@ -130,25 +135,36 @@ fn special(kind: &str, params: &Value) -> Result<(), ApiError> {
         let name = if params["types"].is_null() { "delivery_success" } else { "types" };
         return Err(ApiError::param(name, format!("Received unknown parameter: {name}")).code("parameter_unknown"));
     }
+    if kind != "payout" && !params["arrival_date"].is_null() {
+        let message = "Received unknown parameter: arrival_date";
+        return Err(ApiError::param("arrival_date", message).code("parameter_unknown"));
+    }
     if params["types"].as_array().is_some_and(|types| types.len() > TYPES_MAX) {
         return Err(ApiError::param("types", format!("You can pass at most {TYPES_MAX} types.")));
     }
     Ok(())
 }
 
-fn wanted(state: &State, listing: &Listing, object: &Value, params: &Value) -> bool {
-    let created = object["created"].as_i64().unwrap_or(0);
-    let range = &params["created"];
+fn within(object: &Value, params: &Value, name: &str) -> bool {
+    let (at, range) = (object[name].as_i64().unwrap_or(0), &params[name]);
     let bound = |name: &str| range[name].as_i64();
-    let in_range = range.as_i64().is_none_or(|exact| created == exact)
-        && bound("gt").is_none_or(|limit| created > limit)
-        && bound("gte").is_none_or(|limit| created >= limit)
-        && bound("lt").is_none_or(|limit| created < limit)
-        && bound("lte").is_none_or(|limit| created <= limit);
+    range.as_i64().is_none_or(|exact| at == exact)
+        && bound("gt").is_none_or(|limit| at > limit)
+        && bound("gte").is_none_or(|limit| at >= limit)
+        && bound("lt").is_none_or(|limit| at < limit)
+        && bound("lte").is_none_or(|limit| at <= limit)
+}
+
+fn wanted(state: &State, listing: &Listing, object: &Value, params: &Value) -> bool {
+    let in_range = within(object, params, "created") && within(object, params, "arrival_date");
+    let payout = text(params, "payout");
+    let left = payout.is_empty() || state.left_in(text(object, "id"), payout);
     let in_types = params["types"].as_array().is_none_or(|types| types.contains(&object["type"]));
-    let gone = object["deleted"] == true || (listing.kind == "event" && created < state.clock.now() - EVENTS_KEPT);
+    let gone = object["deleted"] == true
+        || (listing.kind == "event" && object["created"].as_i64() < Some(state.clock.now() - EVENTS_KEPT));
     in_range
         && in_types
+        && left
         && !gone
         && listing.fields.iter().all(|(name, pointer)| narrowed(listing.kind, object, params, name, pointer))
 }

@@ -9,6 +9,7 @@
 //! time it was due; whatever is answered or sent reads as async-stripe's types (`tests/shapes.rs` holds it).
 
 mod api;
+mod balance;
 mod billing;
 mod card;
 mod catalog;
@@ -52,9 +53,10 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 pub use api::{ApiAnswer, ApiRequest};
+pub use balance::SettlesIn;
 pub use card::Card;
 pub use faults::{ApiFault, WebhookFaults};
-pub use ledger::{Entry, Flow, Ledger, Totals};
+pub use ledger::{Entry, Flow, Ledger, Part, Settled, Totals};
 pub use log::{Auth, LoggedRequest};
 pub use payments::Person;
 pub use restricted::Access;
@@ -375,7 +377,9 @@ impl Sandbox {
 
     /// Changes how the account is set up.
     pub fn configure(&self, change: impl FnOnce(&mut Settings)) {
-        change(&mut self.lock().settings);
+        let mut state = self.lock();
+        change(&mut state.settings);
+        state.begin_payouts();
     }
 
     /// Sets what a subscription is charged on from now on; [`Card::Declined`] makes the next renewal fail.
@@ -466,6 +470,18 @@ impl Sandbox {
         state.fail_refund(refund_id)
     }
 
+    /// Stripe takes a fee of the account itself, for something other than a payment; answers the line's id.
+    pub fn take_account_fee(&self, amount_minor: i64, currency: &str) -> String {
+        let mut state = self.lock();
+        state.run_due();
+        state.take_account_fee(amount_minor, currency)
+    }
+
+    /// Makes an object say something else and tells nobody, as no Stripe would.
+    pub fn misstate(&self, id: &str, fields: Value) {
+        self.lock().patch(id, fields);
+    }
+
     /// A checkout session as the API would answer it.
     #[must_use]
     pub fn session(&self, id: &str) -> Option<Value> {
@@ -487,7 +503,8 @@ impl Sandbox {
     /// What truly moved.
     #[must_use]
     pub fn ledger(&self) -> Ledger {
-        Ledger { entries: self.lock().ledger.clone() }
+        let state = self.lock();
+        Ledger { entries: state.ledger.clone(), settled: state.settled.clone() }
     }
 
     /// Stops listening and ends all connections and tasks.

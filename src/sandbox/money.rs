@@ -140,6 +140,23 @@ pub(super) fn dispute_fee(currency: &str) -> i64 {
     30 * minimum(currency).unwrap_or(50)
 }
 
+/// An amount in another currency, half a unit rounded away from nothing. The rate is what a whole unit of `from` is worth,
+/// in millionths of a whole unit of `to`.
+pub(super) fn exchanged(minor: i64, from: &str, to: &str, rate_millionths: i64) -> i64 {
+    let unit = 1_000_000 * 10_i128.pow(digits(from));
+    let worth = i128::from(minor.abs()) * i128::from(rate_millionths) * 10_i128.pow(digits(to));
+    let rounded = i64::try_from((worth + unit / 2) / unit).unwrap_or(AMOUNT_MAX);
+    rounded * minor.signum()
+}
+
+fn digits(currency: &str) -> u32 {
+    match currency {
+        "clp" | "jpy" | "krw" | "mga" | "pyg" | "vnd" | "xaf" | "xof" => 0,
+        "bhd" | "jod" | "kwd" | "omr" | "tnd" => 3,
+        _ => 2,
+    }
+}
+
 /// `points` hundredths of a percent, half a unit rounded up.
 fn share(amount: i64, points: i64) -> i64 {
     amount.saturating_mul(points).saturating_add(5_000) / 10_000
@@ -147,11 +164,7 @@ fn share(amount: i64, points: i64) -> i64 {
 
 /// The amount as a person reads it.
 pub(super) fn display(amount: i64, currency: &str) -> String {
-    let digits = match currency {
-        "clp" | "jpy" | "krw" | "mga" | "pyg" | "vnd" | "xaf" | "xof" => 0,
-        "bhd" | "jod" | "kwd" | "omr" | "tnd" => 3,
-        _ => 2,
-    };
+    let digits = digits(currency);
     let unit = 10_i64.pow(digits);
     let code = currency.to_uppercase();
     match digits {
@@ -170,6 +183,14 @@ mod tests {
         assert_eq!(card_fee(200, "eur"), 28);
         assert_eq!(card_fee(5_000, "jpy"), 180);
         assert_eq!(bank_fee(1_000_000), 500);
+    }
+
+    #[test]
+    fn an_amount_is_exchanged_to_the_nearest_minor_unit() {
+        assert_eq!(exchanged(200, "eur", "usd", 1_083_400), 217);
+        assert_eq!(exchanged(-200, "eur", "usd", 1_083_400), -217);
+        assert_eq!(exchanged(5_000, "jpy", "usd", 6_400), 3_200);
+        assert_eq!(exchanged(3_200, "usd", "jpy", 156_250_000), 5_000);
     }
 
     #[test]

@@ -1,17 +1,14 @@
-//! Payment intents, charges and balance transactions: an attempt to move money and what comes of it.
+//! Payment intents and charges: an attempt to move money and what comes of it.
 //!
 //! It must not know why money moves; it tells [`super::checkout`] and [`super::billing`] how it went. Invariants: a
 //! charge has a balance transaction only once `charge.updated` tells of it; a succeeded intent never changes again.
 
 use serde_json::{Value, json};
 
+use super::balance::NewLine;
 use super::ledger::Flow;
 use super::state::{Due, State};
 use super::{Card, money};
-use crate::clock::DAY;
-
-/// Days until money is available.
-const AVAILABLE_AFTER_SECONDS: i64 = 2 * DAY;
 
 /// What Stripe keeps to itself about a payment intent.
 #[derive(Debug, Clone)]
@@ -252,28 +249,15 @@ impl State {
         let (amount, currency) = (self.int(&charge, "amount"), self.text(&charge, "currency"));
         let fee = fee(amount, &currency, card);
         let kind = if card.is_bank_debit() { "payment" } else { "charge" };
-        let balance = self.new_balance(kind, amount, fee, &charge);
+        let balance = self.new_balance(&NewLine {
+            kind,
+            amount,
+            fee,
+            currency: &currency,
+            source: Some(&charge),
+            charge: Some(&charge),
+        });
         self.change("charge.updated", &charge, json!({"balance_transaction": balance}));
-    }
-
-    /// A line of the account's balance; `amount` is negative when money leaves. Answers its id.
-    pub fn new_balance(&mut self, kind: &str, amount: i64, fee: i64, source: &str) -> String {
-        let id = self.new_id("txn");
-        let currency = self.text(source, "currency");
-        let fees = if fee == 0 {
-            json!([])
-        } else {
-            json!([{"amount": fee, "application": null, "currency": currency,
-                    "description": "Stripe processing fees", "type": "stripe_fee"}])
-        };
-        let category = if kind == "adjustment" { "dispute" } else { kind.trim_start_matches("payment_") };
-        self.insert(json!({
-            "id": id, "object": "balance_transaction", "amount": amount,
-            "available_on": self.at + AVAILABLE_AFTER_SECONDS, "balance_type": "payments", "created": self.at,
-            "currency": currency, "description": null, "exchange_rate": null, "fee": fee, "fee_details": fees,
-            "net": amount - fee, "reporting_category": if kind == "payment" { "charge" } else { category },
-            "source": source, "status": "pending", "type": kind,
-        }))
     }
 
     /// A payment that was on its way arrived: its cause learns of it.

@@ -5,6 +5,7 @@
 use serde_json::{Value, json};
 
 use super::SandboxError;
+use super::balance::NewLine;
 use super::error::{ApiError, ApiResult};
 use super::form::Node;
 use super::ledger::Flow;
@@ -85,12 +86,19 @@ impl State {
             "reason": reason, "receipt_number": null, "source_transfer_reversal": null,
             "status": if bank { "pending" } else { "succeeded" }, "transfer_reversal": null,
         }));
-        let balance = self.new_balance(if bank { "payment_refund" } else { "refund" }, -amount, 0, &id);
+        let kind = if bank { "payment_refund" } else { "refund" };
+        let balance = self.refund_line(kind, -amount, &id);
         self.patch(&id, json!({"balance_transaction": balance}));
         self.emit("refund.created", &id);
         self.tell_refunded(charge, amount, "charge.refunded");
         self.book(Flow::Refund, amount, 0, charge);
         id
+    }
+
+    fn refund_line(&mut self, kind: &str, amount: i64, id: &str) -> String {
+        let (currency, charge) = (self.text(id, "currency"), self.text(id, "charge"));
+        let (currency, source, charge) = (currency.as_str(), Some(id), Some(charge.as_str()));
+        self.new_balance(&NewLine { kind, amount, fee: 0, currency, source, charge })
     }
 
     fn tell_refunded(&mut self, charge: &str, by: i64, event: &str) {
@@ -114,7 +122,7 @@ impl State {
             return Err(SandboxError::NoSuchObject(id.to_owned()));
         }
         let (charge, amount) = (self.text(id, "charge"), self.int(id, "amount"));
-        let balance = self.new_balance("refund_failure", amount, 0, id);
+        let balance = self.refund_line("refund_failure", amount, id);
         let previous = self.patch(
             id,
             json!({"status": "failed", "failure_reason": "expired_or_canceled_card",

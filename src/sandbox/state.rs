@@ -8,9 +8,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Map, Value, json};
 
+use super::balance::SettlesIn;
 use super::billing::Agreement;
 use super::idempotency::Keys;
-use super::ledger::{Entry, Flow};
+use super::ledger::{Entry, Flow, Settled};
 use super::log::LoggedRequest;
 use super::payments::Intent;
 use super::restricted::Restricted;
@@ -33,6 +34,9 @@ pub(super) enum Due {
     FinalizeInvoice(String),
     RetryInvoice(String),
     CancelAt(String),
+    /// A day's payouts.
+    PayOut,
+    PayoutArrives(String),
 }
 
 /// What a test or the demo may choose about how this account is set up.
@@ -46,6 +50,10 @@ pub struct Settings {
     pub retry_after_seconds: Vec<i64>,
     /// What becomes of a subscription when no attempt is left.
     pub after_retries: AfterRetries,
+    /// Whether what is available is paid out, every day at midnight UTC.
+    pub payouts: bool,
+    /// The currency all money is settled in; otherwise each in its own.
+    pub settles_in: Option<SettlesIn>,
 }
 
 /// The subscription's status after the last failed attempt.
@@ -64,6 +72,8 @@ impl Default for Settings {
             bank_debit_seconds: 4 * day,
             retry_after_seconds: vec![3 * day, 5 * day, 7 * day],
             after_retries: AfterRetries::Canceled,
+            payouts: false,
+            settles_in: None,
         }
     }
 }
@@ -91,6 +101,13 @@ pub(super) struct State {
     pub restricted: Restricted,
     pub log: Vec<LoggedRequest>,
     pub ledger: Vec<Entry>,
+    pub settled: Vec<Settled>,
+    /// Lines of the balance that have not left in a payout.
+    pub unpaid: Vec<String>,
+    /// In which payout a line left.
+    pub paid_out: HashMap<String, String>,
+    /// Whether the next day's payouts are scheduled.
+    pub pays_out: bool,
     pub intents: HashMap<String, Intent>,
     pub agreements: HashMap<String, Agreement>,
     pub visits: HashMap<String, Visit>,
@@ -118,6 +135,10 @@ impl State {
             restricted: Restricted::default(),
             log: Vec::new(),
             ledger: Vec::new(),
+            settled: Vec::new(),
+            unpaid: Vec::new(),
+            paid_out: HashMap::new(),
+            pays_out: false,
             intents: HashMap::new(),
             agreements: HashMap::new(),
             visits: HashMap::new(),
@@ -150,6 +171,8 @@ impl State {
             Due::FinalizeInvoice(id) => self.finalize_invoice(&id),
             Due::RetryInvoice(id) => self.retry_invoice(&id),
             Due::CancelAt(id) => self.cancel_at(&id),
+            Due::PayOut => self.pay_out(),
+            Due::PayoutArrives(id) => self.payout_arrives(&id),
         }
     }
 

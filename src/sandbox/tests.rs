@@ -1,5 +1,6 @@
 //! The sandbox's own tests: its journeys, and that what it says reads as async-stripe's types.
 
+mod balance;
 mod endpoints;
 mod http;
 mod journeys;

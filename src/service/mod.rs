@@ -2,9 +2,11 @@
 
 pub mod adopt;
 pub mod backup;
+pub mod balance;
 pub mod chain;
 pub mod doctor;
 pub mod event_body;
+pub mod holding;
 pub mod ingest;
 pub mod later;
 pub mod newsletter;

@@ -9,8 +9,12 @@ use jiff::tz::TimeZone;
 use super::reconcile::ReconcileError;
 use crate::clock::Clock;
 use crate::domain::books::Difference;
+use crate::domain::calendar::day_of;
 use crate::id::Random;
-use crate::store::{Store, Tx};
+use crate::store::{DatedLine, Store, Tx};
+
+/// So many of what Stripe booked are given their days in one transaction.
+const DATED_AT_ONCE: i64 = 512;
 
 /// What rebuilding needs.
 #[derive(Clone, Debug)]
@@ -39,7 +43,8 @@ impl Rebuilder {
             pledges += batch.len() as u64;
             self.rebuild(&batch).await?.into_iter().for_each(&mut tell);
         }
-        self.sum_up().await?.into_iter().for_each(tell);
+        self.sum_up().await?.into_iter().for_each(&mut tell);
+        self.settle(tell).await?;
         Ok(pledges)
     }
 
@@ -80,6 +85,54 @@ impl Rebuilder {
         tx.add_revenue(&changes).await?;
         self.end(tx).await?;
         Ok(differences)
+    }
+
+    /// Gives what Stripe booked the days it falls on, and holds the daily settlement against the sum of its lines. Those
+    /// are as Stripe wrote them; they are read again, not recomputed.
+    async fn settle(&self, mut tell: impl FnMut(Difference)) -> Result<(), ReconcileError> {
+        let (mut last, mut dated) = (String::new(), true);
+        while dated {
+            let mut lines = self.store.lines_after(&last, DATED_AT_ONCE).await?;
+            last = lines.last().map_or(last, |line| line.id.clone());
+            dated = !lines.is_empty();
+            self.date("balance transaction", &mut lines, &mut tell);
+            let mut tx = self.begin().await?;
+            tx.date_lines(&lines).await?;
+            self.end(tx).await?;
+        }
+        let (mut last, mut dated) = (String::new(), true);
+        while dated {
+            let mut payouts = self.store.payouts_after(&last, DATED_AT_ONCE).await?;
+            last = payouts.last().map_or(last, |payout| payout.id.clone());
+            dated = !payouts.is_empty();
+            self.date("payout", &mut payouts, &mut tell);
+            let mut tx = self.begin().await?;
+            tx.date_payouts(&payouts).await?;
+            self.end(tx).await?;
+        }
+        let mut tx = self.begin().await?;
+        let (kept, summed) = (tx.settlement_kept().await?, tx.settlement_summed().await?);
+        let mut changes = Vec::new();
+        for key in kept.keys().chain(summed.keys().filter(|key| !kept.contains_key(*key))) {
+            let was = kept.get(key).copied().unwrap_or_default();
+            let is = summed.get(key).copied().unwrap_or_default();
+            if let Some(difference) = Difference::of_settlement(key, was, is) {
+                tell(difference);
+                changes.push((key.clone(), is));
+            }
+        }
+        tx.set_settlement(&changes).await?;
+        self.end(tx).await
+    }
+
+    /// Leaves those whose day is another, with the day they fall on.
+    fn date(&self, what: &str, rows: &mut Vec<DatedLine>, tell: &mut impl FnMut(Difference)) {
+        rows.retain_mut(|row| {
+            let is = day_of(row.created_at, &self.zone);
+            let difference = Difference::of_day(format!("{what} {}", row.id), row.day, is);
+            row.day = is;
+            difference.map(&mut *tell).is_some()
+        });
     }
 
     async fn begin(&self) -> Result<Tx, ReconcileError> {

@@ -23,6 +23,7 @@ mod reminders;
 mod report;
 mod requests;
 mod schema;
+mod settlement;
 mod sweeps;
 
 pub use backup::{CopyError, check_copy, check_versions, mark_copy};
@@ -42,6 +43,9 @@ pub use receipts::Unreceipted;
 pub use reminders::{DueReminder, NewContact, NewDay, NewReminderRow, PledgeOfDonor, ShownReminder};
 pub use requests::{LeasedRequest, MAX_ATTEMPTS, NewRequest};
 pub use schema::MigrationStatus;
+pub use settlement::{
+    Cursor, DatedLine, NewLine, NewPayout, OpenBreak, PaidOutGift, PartSums, Period, SettlementLines, ShownPayout,
+};
 pub use sweeps::{Mark, OverduePledge, SweepRun};
 
 impl Store {

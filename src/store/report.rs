@@ -29,6 +29,7 @@ impl DayRow {
             gross_minor: self.gross_minor,
             refunds_minor: self.refunds_minor,
             disputes_minor: self.disputes_minor,
+            fees_minor: None,
         })
     }
 }

@@ -3,6 +3,7 @@
 //! A worker claims by lease in a short transaction, works outside it and completes by token. It must not hold a
 //! transaction open across a network call, and it never serves HTTP.
 
+pub mod balance;
 pub mod checkouts;
 pub mod events;
 mod letters;
@@ -21,6 +22,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
+pub use balance::BalanceWorker;
 pub use checkouts::CheckoutWorker;
 pub use events::EventWorker;
 pub use newsletter::NewsletterWorker;

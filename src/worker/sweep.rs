@@ -1,7 +1,9 @@
-//! Sweeping at start and on a timer: what a server missed while it was down, and what Stripe did not bring.
+//! Sweeping at start and on a timer: what a server missed while it was down, what Stripe did not bring, and then what it
+//! booked.
 
 use tokio_util::sync::CancellationToken;
 
+use super::BalanceWorker;
 use crate::clock::{DAY, HOUR, MINUTE};
 use crate::service::sweep::{SweepError, Sweeper};
 use crate::store::{Mark, StoreError};
@@ -13,6 +15,7 @@ const AGAIN: i64 = MINUTE;
 #[derive(Debug)]
 pub struct SweepWorker {
     sweeper: Sweeper,
+    balance: BalanceWorker,
     /// Seconds from the end of one sweep to the next.
     every: i64,
     due_at: i64,
@@ -26,8 +29,14 @@ pub struct SweepWorker {
 
 impl SweepWorker {
     /// The first is due at once.
-    pub fn new(sweeper: Sweeper, every: i64, silence: Option<i64>, account_known: CancellationToken) -> Self {
-        Self { sweeper, every, due_at: i64::MIN, silence, warn_at: i64::MIN, account_known }
+    pub fn new(
+        sweeper: Sweeper,
+        balance: BalanceWorker,
+        every: i64,
+        silence: Option<i64>,
+        account_known: CancellationToken,
+    ) -> Self {
+        Self { sweeper, balance, every, due_at: i64::MIN, silence, warn_at: i64::MIN, account_known }
     }
 
     /// Sweeps if it is time; returns whether it did so to the end.
@@ -61,6 +70,9 @@ impl SweepWorker {
             Err(error) => {
                 tracing::error!(reason = error.code(), "a sweep stopped; it goes on from there in a minute");
             }
+        }
+        if let Err(error) = self.balance.run_once().await {
+            tracing::error!(reason = error.code(), "what Stripe booked could not be read; the next sweep tries again");
         }
         if let Err(error) = self.listen().await {
             tracing::warn!(reason = error.code(), "it is not known when Stripe last delivered something");

@@ -69,6 +69,8 @@ mod reminders;
 #[cfg(test)]
 mod retention;
 #[cfg(test)]
+mod settlement;
+#[cfg(test)]
 mod shapes;
 #[cfg(test)]
 mod shutdown;

@@ -9,7 +9,7 @@ use crate::support::database::{BOTH, Database};
 use crate::support::journeys;
 use crate::support::process::mainstay;
 
-fn rebuild(database: &Database, arguments: &[&str]) -> String {
+pub fn rebuild(database: &Database, arguments: &[&str]) -> String {
     let output: Output = mainstay(&["rebuild"])
         .args(arguments)
         .current_dir(database.folder.path())

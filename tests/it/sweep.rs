@@ -11,7 +11,7 @@ use mainstay::sandbox::{ApiFault, Card, Sandbox};
 use mainstay::service::sweep::{SweepError, SweepReport, Sweeper};
 use mainstay::store::{Mark, Store};
 use mainstay::vault::Sealer;
-use mainstay::worker::SweepWorker;
+use mainstay::worker::{BalanceWorker, SweepWorker};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
@@ -23,6 +23,7 @@ use crate::support::desk::Desk;
 use crate::support::journeys::{self, subscription_of};
 use crate::support::log::Log;
 use crate::support::process::{environment, mainstay};
+use crate::support::settled::balance;
 use crate::support::story::Story;
 
 const SWEEPING: &[(&str, &str)] = &[("SWEEP_MINUTES", "15")];
@@ -351,7 +352,11 @@ async fn a_long_silence_of_stripes_is_shown_at_once_and_warned_of_once_a_day() {
         let (_, session) = app.pledge("once", 2500, "USD").await;
         app.pay(&session, Card::Works).await;
         app.settle().await;
-        let mut worker = SweepWorker::new(sweeper(app.store(), &app.clock, &app.sandbox), 900, Some(7200), {
+        let balance = BalanceWorker {
+            balance: balance(app.store(), &app.sandbox, &app.clock, jiff::tz::TimeZone::UTC),
+            pace: Arc::new(Pace::new(1000)),
+        };
+        let mut worker = SweepWorker::new(sweeper(app.store(), &app.clock, &app.sandbox), balance, 900, Some(7200), {
             let known = CancellationToken::new();
             known.cancel();
             known

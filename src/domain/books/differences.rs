@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::rows::{Account, Changes, RevenueChange, RevenueKey};
 use super::{Books, PledgeEntry};
+use crate::domain::settlement::{SettlementKey, SettlementSums};
 
 /// A row that was not what its facts say.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,6 +52,19 @@ impl Difference {
         let RevenueKey { day, currency, frequency, campaign, source } = key;
         let row = format!("revenue {day} {currency} {frequency} {campaign} {source:?}");
         Self::between(row, Some(&was), Some(&is))
+    }
+
+    /// The difference between a line of the daily settlement and the sum of its balance transactions.
+    pub fn of_settlement(key: &SettlementKey, was: SettlementSums, is: SettlementSums) -> Option<Self> {
+        let SettlementKey { day, currency, frequency, campaign, source } = key;
+        let row = format!("settlement {day} {currency} {frequency} {campaign} {source:?}");
+        Self::between(row, Some(&was), Some(&is))
+    }
+
+    /// The difference between the day of something that Stripe booked and the day it falls on.
+    pub fn of_day(row: String, was: i64, is: i64) -> Option<Self> {
+        let fields = vec![("day".to_owned(), was.to_string(), is.to_string())];
+        (was != is).then_some(Self { row, fields })
     }
 }
 

@@ -23,6 +23,7 @@ pub(super) fn object_reads(value: &Value) {
         "customer" => reads::<stripe_shared::Customer>(value),
         "refund" => reads::<stripe_shared::Refund>(value),
         "dispute" => reads::<stripe_shared::Dispute>(value),
+        "payout" => reads::<stripe_shared::Payout>(value),
         "event" => reads::<stripe_shared::Event>(value),
         "account" => reads::<stripe_shared::Account>(value),
         "webhook_endpoint" => reads::<stripe_misc::WebhookEndpoint>(value),
@@ -42,6 +43,11 @@ pub(super) fn list_reads(list: &Value) {
 /// Every journey on one account.
 async fn lived_in() -> (Sandbox, String) {
     let (sandbox, clock) = sandbox().await;
+    sandbox.configure(|settings| {
+        settings.payouts = true;
+        settings.settles_in = Some(SettlesIn { currency: "usd".to_owned(), rate_millionths: 1_083_400 });
+    });
+    sandbox.take_account_fee(200, "usd");
     for card in Card::ALL {
         for body in [ONCE, MONTHLY] {
             let session = created(&sandbox, body);
@@ -81,6 +87,7 @@ async fn every_object_and_every_event_reads_as_its_type() {
         "customer",
         "refund",
         "dispute",
+        "payout",
     ] {
         let all = sandbox.objects(kind);
         assert!(!all.is_empty(), "{kind}");

@@ -21,6 +21,7 @@ pub mod postgres;
 pub mod process;
 pub mod proxy;
 pub mod reversals;
+pub mod settled;
 pub mod smtp;
 pub mod stored;
 pub mod story;
