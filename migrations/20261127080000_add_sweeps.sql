@@ -1,8 +1,8 @@
 -- Looking at Stripe for what its webhooks did not bring, and how long nothing was heard.
 
 CREATE TABLE marks (
-    name TEXT NOT NULL PRIMARY KEY, -- what: webhook_received | swept_until | sweep_finished | sweep_wanted_since
-    at BIGINT NOT NULL              -- when; unix seconds, by Stripe's clock for swept_until and sweep_wanted_since, else by ours
+    name TEXT NOT NULL PRIMARY KEY, -- what: webhook_received | swept_until | sweep_finished
+    at BIGINT NOT NULL              -- when; unix seconds, by Stripe's clock for swept_until, else by ours
 );
 
 CREATE TABLE sweeps (

@@ -155,6 +155,9 @@ fn text(report: &SweepReport, before: &Totals, after: &Totals, dry_run: bool) ->
         let _ = writeln!(text, "  {:<22} {:>8} read {:>8} new", count.list, count.read, count.new);
     }
     let _ = writeln!(text, "  {:<22} {:>8}", "overdue pledges", report.looked_up);
+    if report.recovered > 0 {
+        let _ = writeln!(text, "  {:<22} {:>8}", "lost pledges", report.recovered);
+    }
     if dry_run {
         return text + "Nothing was changed.\n";
     }

@@ -101,6 +101,22 @@ pub struct Adopted {
     pub customer: Option<String>,
 }
 
+/// A pledge of ours that only its checkout session still tells of: the database lost it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Lost {
+    pub id: PledgeId,
+    /// The campaign's slug, where the session's product names one.
+    pub campaign: Option<String>,
+    pub frequency: Frequency,
+    /// What is charged each time; what of it covers the fee is not known any more.
+    pub money: Money,
+    pub created_at: i64,
+    pub expires_at: i64,
+    /// `cs_…`
+    pub session_id: String,
+    pub checkout_url: Option<String>,
+}
+
 /// Why something is left as it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Left {

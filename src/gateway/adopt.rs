@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::decode::{PLEDGE_KEY, reference, word};
-use crate::domain::adoption::Candidate;
+use super::setup::campaign_of;
+use crate::domain::adoption::{Candidate, Lost};
+use crate::domain::money::{Currency, Money};
+use crate::domain::pledge::Frequency;
 use crate::id::PledgeId;
 
 /// What a subscription or a payment intent is, for whoever may take it over; none for what has no id.
@@ -41,6 +44,29 @@ pub fn candidate(object: &Value) -> Option<Candidate> {
         prices: of_items("/price"),
         pledged: metadata.contains_key(PLEDGE_KEY),
         metadata,
+    })
+}
+
+/// The pledge of ours that a checkout session was made for, with its line items; none for a session of another's.
+pub fn lost_pledge(session: &Value) -> Option<Lost> {
+    let id = session.pointer(&format!("/metadata/{PLEDGE_KEY}"))?.as_str()?;
+    let price = session.pointer("/line_items/data/0/price")?;
+    let frequency = match price.pointer("/recurring/interval").and_then(Value::as_str) {
+        None => Frequency::Once,
+        Some("month") => Frequency::Monthly,
+        Some("year") => Frequency::Annual,
+        Some(_) => return None,
+    };
+    let currency = Currency::parse(session["currency"].as_str()?).ok()?;
+    Some(Lost {
+        id: PledgeId::parse(id).ok()?,
+        campaign: reference(&price["product"]).and_then(|product| campaign_of(&product).map(str::to_owned)),
+        frequency,
+        money: Money::new(session["amount_total"].as_i64()?, currency),
+        created_at: session["created"].as_i64()?,
+        expires_at: session["expires_at"].as_i64()?,
+        session_id: word(&session["id"])?,
+        checkout_url: session["url"].as_str().map(str::to_owned),
     })
 }
 

@@ -26,6 +26,8 @@ use super::{CallError, Gateway};
 use crate::domain::event::HANDLED;
 
 /// Marks what is ours among what others made on the account.
+/// What the id of a campaign's product begins with.
+const PRODUCT_PREFIX: &str = "mainstay_";
 const MARK: (&str, &str) = ("mainstay", "portal");
 /// A page of Stripe's lists. An account has at most 16 endpoints, and few configurations.
 const PAGE: i64 = 100;
@@ -254,7 +256,12 @@ impl Gateway {
 
 /// A product has an id of our own, so that there is one for each campaign.
 pub(super) fn product_id(campaign: &str) -> String {
-    format!("mainstay_{campaign}")
+    format!("{PRODUCT_PREFIX}{campaign}")
+}
+
+/// The campaign of a product of ours.
+pub(super) fn campaign_of(product_id: &str) -> Option<&str> {
+    product_id.strip_prefix(PRODUCT_PREFIX)
 }
 
 #[cfg(test)]

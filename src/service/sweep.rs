@@ -118,6 +118,8 @@ pub struct SweepReport {
     pub counts: Vec<Count>,
     /// Pledges that should have been settled and were looked up.
     pub looked_up: u64,
+    /// Pledges that the database had lost.
+    pub recovered: u64,
 }
 
 impl SweepReport {
@@ -172,9 +174,13 @@ impl Sweeper {
         wanted: Option<i64>,
         tell: &mut (dyn FnMut(&Count) + Send),
     ) -> Result<SweepReport, SweepError> {
-        let mut run = self.plan(wanted).await?;
+        let lost = self.store.sweep_wanted().await?;
+        let mut run = self.plan(wanted, lost.is_some()).await?;
         let mut report =
             SweepReport { from_at: run.from_at, objects: run.objects_from_at.is_some(), ..SweepReport::default() };
+        if lost.is_some() && !self.dry_run {
+            report.recovered = self.recover_pledges(run.from_at).await?;
+        }
         let begin = STAGES.iter().position(|stage| Some(stage.name) == run.stage.as_deref()).unwrap_or(0);
         for stage in STAGES.iter().skip(begin) {
             if stage.events || run.objects_from_at.is_some() {
@@ -186,16 +192,18 @@ impl Sweeper {
         report.looked_up = self.look_up_overdue().await?;
         if !self.dry_run {
             self.store.end_sweep(token, &run, self.clock.now()).await?;
+            if let Some(lost) = lost {
+                self.store.sweep_done(lost).await?;
+            }
         }
         Ok(report)
     }
 
-    /// The sweep that was left under way, or a new one.
-    async fn plan(&self, wanted: Option<i64>) -> Result<SweepRun, SweepError> {
+    /// The sweep that was left under way, or a new one. Where something was lost, what was under way says nothing.
+    async fn plan(&self, wanted: Option<i64>, lost: bool) -> Result<SweepRun, SweepError> {
         let under_way = self.store.sweep_under_way().await?;
-        let marked = self.store.mark(Mark::SweepWantedSince).await?;
-        let wanted = [wanted, marked].into_iter().flatten().min();
-        if let Some(run) = under_way.filter(|run| !self.dry_run && wanted.is_none_or(|wanted| wanted >= run.from_at)) {
+        let goes_on = |run: &SweepRun| !self.dry_run && !lost && wanted.is_none_or(|wanted| wanted >= run.from_at);
+        if let Some(run) = under_way.filter(goes_on) {
             return Ok(run);
         }
         let now = self.clock.now();
@@ -260,7 +268,7 @@ impl Sweeper {
     }
 
     /// Puts what Stripe showed at `at` into the inbox; returns how much of it was new.
-    async fn take_in(&self, events: bool, shown: &[Value], at: i64) -> Result<u64, SweepError> {
+    pub(super) async fn take_in(&self, events: bool, shown: &[Value], at: i64) -> Result<u64, SweepError> {
         let key = self.sealer.data_key()?;
         let received_at = self.clock.now();
         let mut rows: Vec<NewEvent> = Vec::with_capacity(shown.len());

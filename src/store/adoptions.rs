@@ -37,6 +37,14 @@ impl Store {
         Ok(stored)
     }
 
+    /// Which of these pledges are there.
+    pub async fn pledges_held(&self, ids: &[String]) -> Result<Vec<String>, StoreError> {
+        let mut tx = self.db.begin_read().await?;
+        let rows: Vec<(String,)> = tx.list("SELECT id FROM pledges WHERE id IN {?}", ids).await?;
+        tx.rollback().await?;
+        Ok(rows.into_iter().map(|(id,)| id).collect())
+    }
+
     /// Which of these objects belong to a pledge already.
     pub async fn belonging(&self, object_ids: &[String]) -> Result<Vec<String>, StoreError> {
         let mut tx = self.db.begin_read().await?;

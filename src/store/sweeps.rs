@@ -12,8 +12,6 @@ pub enum Mark {
     SweptUntil,
     /// When a sweep last ended, by our clock.
     SweepFinished,
-    /// From when everything is to be read again, by Stripe's clock: after a restored backup, after damage.
-    SweepWantedSince,
 }
 
 impl Mark {
@@ -22,7 +20,6 @@ impl Mark {
             Self::WebhookReceived => "webhook_received",
             Self::SweptUntil => "swept_until",
             Self::SweepFinished => "sweep_finished",
-            Self::SweepWantedSince => "sweep_wanted_since",
         }
     }
 }
@@ -147,12 +144,6 @@ impl Store {
             .run()
             .await?;
         }
-        // What was wanted from before this sweep's beginning stays wanted.
-        tx.query("DELETE FROM marks WHERE name = $1 AND at >= $2")
-            .bind(Mark::SweepWantedSince.name())
-            .bind(run.objects_from_at.unwrap_or(run.from_at))
-            .run()
-            .await?;
         tx.commit().await
     }
 

@@ -18,7 +18,7 @@ use tokio_util::sync::CancellationToken;
 use crate::journeys::disorder::same;
 use crate::journeys::{ours, stripes};
 use crate::support::app::{DAY, KEYS, NOON, TestApp};
-use crate::support::database::{BOTH, Kind};
+use crate::support::database::{BOTH, Database, Kind};
 use crate::support::desk::Desk;
 use crate::support::journeys::{self, subscription_of};
 use crate::support::log::Log;
@@ -260,10 +260,8 @@ async fn a_sweep_reads_from_where_the_last_one_ended_and_further_back_when_that_
         let third = run(&sweeper, None).await.expect("it ends");
         assert_eq!((third.from_at, app.reads() - reads), (NOON + 2 * DAY - 3600, 2), "an idle sweep is two pages");
 
-        app.store().set_mark(Mark::SweepWantedSince, NOON - 60 * DAY).await.expect("it is wanted");
-        let wanted = run(&sweeper, None).await.expect("it ends");
+        let wanted = run(&sweeper, Some(NOON - 60 * DAY)).await.expect("it ends");
         assert_eq!((wanted.from_at, wanted.objects), (NOON - 60 * DAY, true));
-        assert_eq!(app.store().mark(Mark::SweepWantedSince).await.expect("it is read"), None, "it is done");
         assert!(wanted.found(false) > 0, "objects are read: {wanted:?}");
         app.settle().await;
         assert_eq!(ours(&app.database).await, stripes(&app), "and change nothing that was right");
@@ -372,6 +370,64 @@ async fn a_long_silence_of_stripes_is_shown_at_once_and_warned_of_once_a_day() {
         assert!(worker.run_once().await && warned(&log) == 1, "not every quarter of an hour");
         app.clock.advance(DAY);
         assert!(worker.run_once().await && warned(&log) == 2);
+        app.finish().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_backup_restored_after_weeks_is_made_whole_with_the_pledges_made_since() {
+    for kind in BOTH {
+        let app = TestApp::start_with(kind, SWEEPING).await;
+        let (before, session) = app.pledge("monthly", 500, "USD").await;
+        app.pay(&session, Card::Works).await;
+        app.settle().await;
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("backup").display().to_string();
+        let run = |database: &Database, command: &str| {
+            let output = mainstay(&[command, &file])
+                .current_dir(folder.path())
+                .envs(environment(&database.url, &app.sandbox.url()))
+                .output()
+                .expect("it runs");
+            assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+        };
+        // Gifts go on while it is taken, and for weeks after.
+        let (open, waiting) = app.pledge("once", 4200, "EUR").await;
+        tokio::join!(async { tokio::task::block_in_place(|| run(&app.database, "backup")) }, async {
+            for _ in 0..5 {
+                let (_, session) = app.pledge("once", 700, "EUR").await;
+                app.pay(&session, Card::Works).await;
+                app.settle().await;
+            }
+        });
+        app.pay(&waiting, Card::Works).await;
+        let (since, session) = app.pledge("monthly", 900, "EUR").await;
+        app.pay(&session, Card::Works).await;
+        let (annual, session) = app.pledge("annual", 5000, "JPY").await;
+        app.pay(&session, Card::Works).await;
+        app.settle().await;
+        app.advance_days(20).await;
+        let charge = app.sandbox.objects("charge")[0]["id"].as_str().expect("an id").to_owned();
+        app.sandbox.refund(&charge, Some(100)).expect("it is given back");
+        app.settle().await;
+        app.advance_days(15).await;
+
+        let place = Database::unmigrated(kind).await;
+        run(&place, "restore");
+        let clock = app.clock.clone();
+        let (lost, sandbox) = app.abandon().await;
+        let statuses = lost.books().await.into_iter().filter(|line| line.starts_with("pledge ")).count();
+        let app = TestApp::start_beside(Role::All, place, sandbox, clock, SWEEPING).await;
+        app.swept().await;
+        assert_eq!(ours(&app.database).await, stripes(&app), "to the cent on {kind:?}");
+        for (pledge, status) in [(&before, "active"), (&open, "paid"), (&since, "active"), (&annual, "active")] {
+            let books = app.database.books().await;
+            let line = books.iter().find(|line| line.starts_with(&format!("pledge {pledge} "))).expect("it is back");
+            assert!(line.contains(&format!(" {status} ")), "{line} is not {status} on {kind:?}");
+        }
+        let again = app.database.books().await.into_iter().filter(|line| line.starts_with("pledge ")).count();
+        assert_eq!(again, statuses, "every pledge is back on {kind:?}");
+        assert_eq!(app.store().sweep_wanted().await.expect("it is read"), None, "nothing more is wanted");
         app.finish().await;
     }
 }

@@ -135,3 +135,22 @@ fn is_command(name: &str) -> bool {
     let help = std::process::Command::new(env!("CARGO_BIN_EXE_mainstay")).args([name, "--help"]).output();
     help.expect("mainstay runs").status.success()
 }
+
+#[test]
+fn every_figure_is_explained_in_the_operations_document() {
+    let sources = sources();
+    let document = sources.iter().find(|source| source.path == "docs/OPERATIONS.md").expect("it is there");
+    let mut figures = 0;
+    for source in sources.iter().filter(|source| source.path.starts_with("src/")) {
+        for call in ["counter!(", "gauge!(", "histogram!("] {
+            for (at, _) in source.text.match_indices(call) {
+                let name = source.text[at + call.len()..].trim_start().strip_prefix('"');
+                if let Some(name) = name.and_then(|rest| rest.split('"').next()) {
+                    assert!(document.text.contains(&format!("`{name}")), "{name} of {}", source.path);
+                    figures += 1;
+                }
+            }
+        }
+    }
+    assert!(figures > 15, "only {figures} were found");
+}

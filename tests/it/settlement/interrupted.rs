@@ -84,6 +84,7 @@ async fn a_reading_that_was_broken_off_goes_on_behind_the_last_page_it_kept() {
 async fn a_place_to_go_on_from_that_stripe_does_not_know_is_forgotten() {
     for kind in BOTH {
         let app = TestApp::start(kind).await;
+        app.read_balance().await.expect("there is nothing yet");
         let (_, session) = app.pledge("once", 2500, "USD").await;
         app.pay(&session, Card::Works).await;
         app.settle().await;
