@@ -4,10 +4,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use mainstay::clock::Clock;
+use mainstay::id::Random;
+use mainstay::sandbox::{Card, Delivery, Options, Sandbox};
 use mainstay::service::chain::{Keeper, head_file};
 use mainstay::store::{Damage, SweepReason};
 
 use crate::backups::{client, post};
+use crate::journeys::{daily, ours};
+use crate::support::app::{WEBHOOK_SECRET, session_of};
 use crate::support::database::{Database, Kind};
 use crate::support::process::{Server, mainstay};
 
@@ -225,4 +229,46 @@ async fn a_link_is_added_when_something_was_committed_and_not_else() {
     database.execute("DELETE FROM never_again WHERE email_index = 'a'").await;
     assert_eq!(keeper.check().await.expect("it is read"), None);
     store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_damage_took_is_brought_back_by_the_sweep_to_the_cent() {
+    let database = Database::fresh(Kind::Sqlite).await;
+    let sandbox = Sandbox::start(Options {
+        listen: "127.0.0.1:0".parse().expect("an address"),
+        clock: Clock::system(),
+        random: Random::seeded(4),
+        delivery: Delivery::Manual,
+    })
+    .await
+    .expect("it starts");
+    let start = |more: &[&str]| Server::start(&database.url, &sandbox.url(), database.folder.path(), more);
+    let server = start(&[]);
+    sandbox.add_endpoint(&format!("{}/webhooks/stripe", server.url), WEBHOOK_SECRET);
+    for (frequency, amount_minor) in [("once", 2500), ("monthly", 500), ("annual", 9000), ("once", 700)] {
+        let asked = serde_json::json!({"frequency": frequency, "amount_minor": amount_minor, "currency": "USD"});
+        let answer = client().post(format!("{}/v1/pledges", server.url)).json(&asked).send().await.expect("an answer");
+        let pledge: serde_json::Value = answer.json().await.expect("a pledge");
+        sandbox.pay(&session_of(&pledge), Card::Works).await.expect("it is open");
+        sandbox.deliver_pending().await;
+    }
+    head_counts(&database, sandbox.events().len()).await;
+    let books = |lines: Vec<String>| lines.into_iter().filter(|line| line.starts_with("revenue ")).collect::<Vec<_>>();
+    server.kill();
+    damage(&wal(&database), "a cut");
+
+    let server = start(&["--sweep-minutes", "15"]);
+    assert!(noticed(&database).await.0.is_some(), "it is noticed");
+    let whole = async {
+        let mut looks = tokio::time::interval(Duration::from_millis(50));
+        while noticed(&database).await.1 || ours(&database).await != daily(&sandbox) {
+            looks.tick().await;
+        }
+    };
+    let told = tokio::time::timeout(Duration::from_secs(60), whole).await;
+    assert!(told.is_ok(), "{:?} is not {:?}", books(database.books().await), daily(&sandbox));
+    let pledges = database.rows("SELECT status AS line FROM pledges ORDER BY status").await;
+    assert_eq!(pledges, ["active", "active", "paid", "paid"], "those that were lost are back");
+    assert!(server.terminate().success());
+    sandbox.shutdown().await;
 }

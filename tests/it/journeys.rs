@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mainstay::id::Random;
-use mainstay::sandbox::SentEvent;
+use mainstay::sandbox::{Sandbox, SentEvent};
 
 use crate::support::app::TestApp;
 use crate::support::database::{BOTH, Database, Kind};
@@ -50,7 +50,11 @@ pub async fn ours(database: &Database) -> Vec<String> {
 
 /// The same by Stripe's.
 pub fn stripes(app: &TestApp) -> Vec<String> {
-    let daily = app.sandbox.ledger().daily(&jiff::tz::TimeZone::UTC);
+    daily(&app.sandbox)
+}
+
+pub fn daily(sandbox: &Sandbox) -> Vec<String> {
+    let daily = sandbox.ledger().daily(&jiff::tz::TimeZone::UTC);
     let mut lines: Vec<String> = daily
         .into_iter()
         .filter(|(_, t)| (t.payments, t.refunds_minor, t.disputes_minor) != (0, 0, 0))
