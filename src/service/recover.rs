@@ -34,11 +34,13 @@ impl Sweeper {
         loop {
             let page = self.gateway.page(&self.pace, &list, after.as_deref()).await?;
             let at = page.at.unwrap_or_else(|| self.clock.now());
-            let lost: Vec<(Lost, Value)> =
+            let sessions: Vec<(Lost, Value)> =
                 page.objects.into_iter().filter_map(|session| Some((lost_pledge(&session)?, session))).collect();
-            let ids: Vec<String> = lost.iter().map(|(lost, _)| lost.id.to_string()).collect();
+            let ids: Vec<String> = sessions.iter().map(|(lost, _)| lost.id.to_string()).collect();
             let held = self.store.pledges_held(&ids).await?;
-            for (lost, session) in lost.into_iter().filter(|(lost, _)| !held.iter().any(|id| id == lost.id.as_str())) {
+            for (lost, session) in
+                sessions.into_iter().filter(|(lost, _)| !held.iter().any(|id| id == lost.id.as_str()))
+            {
                 let (id, session_id, url) = (lost.id.clone(), lost.session_id.clone(), lost.checkout_url.clone());
                 self.store.insert_pledge(&pledge(lost, &campaigns), None).await?;
                 self.store.set_session(&id, &session_id, url.as_deref()).await?;

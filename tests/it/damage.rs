@@ -265,7 +265,7 @@ async fn what_damage_took_is_brought_back_by_the_sweep_to_the_cent() {
             looks.tick().await;
         }
     };
-    let told = tokio::time::timeout(Duration::from_secs(60), whole).await;
+    let told = tokio::time::timeout(Duration::from_mins(1), whole).await;
     assert!(told.is_ok(), "{:?} is not {:?}", books(database.books().await), daily(&sandbox));
     let pledges = database.rows("SELECT status AS line FROM pledges ORDER BY status").await;
     assert_eq!(pledges, ["active", "active", "paid", "paid"], "those that were lost are back");

@@ -5,7 +5,7 @@ use futures_util::stream;
 use tokio::time::timeout;
 
 use super::{Outcome, PATIENCE, Patient, look, span};
-use crate::clock::{HOUR, MINUTE};
+use crate::clock::{DAY, HOUR, MINUTE};
 use crate::domain::event::{API_VERSION, Envelope, Reading, is_handled};
 use crate::domain::facts::State;
 use crate::gateway::probe::MadeEvent;
@@ -20,12 +20,20 @@ const SAMPLE: i64 = 20;
 const AT_ONCE: usize = 10;
 /// How many of Stripe's events are looked for in the inbox.
 const EVENTS: i64 = 20;
+/// How long ago the last sweep may have been, in seconds: longer than any setting but one that is meant.
+const SWEPT: i64 = DAY + HOUR;
 /// How long an event may be under way, in seconds.
 const UNDER_WAY: i64 = 10 * MINUTE;
 
 pub(super) async fn examine(patient: &Patient<'_>) -> Vec<Outcome> {
-    let (endpoints, missing, backlog, drift) =
-        tokio::join!(endpoints(patient), missing(patient), backlog(patient), drift(patient));
+    let (endpoints, missing, backlog, drift, swept, agreement) = tokio::join!(
+        endpoints(patient),
+        missing(patient),
+        backlog(patient),
+        drift(patient),
+        swept(patient),
+        agreement(patient)
+    );
     vec![
         reachable(patient),
         api_version(patient),
@@ -34,6 +42,8 @@ pub(super) async fn examine(patient: &Patient<'_>) -> Vec<Outcome> {
         last_event(patient, missing.as_ref()).await,
         backlog,
         drift,
+        swept,
+        agreement,
     ]
 }
 
@@ -250,6 +260,35 @@ async fn drift(patient: &Patient<'_>) -> Outcome {
         format!("{} of the {} newest payments are not at Stripe what they are here.", wrong.len(), compared.len());
     let why = "Reports say what did not happen.";
     Outcome::failed(name, what, why, "mainstay backfill, then mainstay rebuild --dry-run")
+}
+
+async fn swept(patient: &Patient<'_>) -> Outcome {
+    let name = "stripe.swept";
+    let Some(store) = patient.store() else { return Outcome::passed_over(name, "there is no database to look at") };
+    let why = "What a webhook does not bring, the sweep finds; while it fails, gifts may be missing.";
+    match look(store.mark(Mark::SweptUntil)).await {
+        Ok(Some(at)) if patient.now - at > SWEPT => {
+            let what = format!("Stripe was last looked through {} ago.", span(patient.now - at));
+            Outcome::warning(name, what, why, "mainstay backfill, and see why the server does not do it: its log")
+        }
+        Ok(Some(at)) => Outcome::well(name, format!("nothing is missing from before {} ago", span(patient.now - at))),
+        Ok(None) => Outcome::passed_over(name, "no worker has looked through Stripe yet"),
+        Err(error) => Outcome::passed_over(name, format!("it could not be read: {error}")),
+    }
+}
+
+async fn agreement(patient: &Patient<'_>) -> Outcome {
+    let name = "stripe.agreement";
+    let Some(store) = patient.store() else { return Outcome::passed_over(name, "there are no books to look at") };
+    match look(store.count_open_breaks()).await {
+        Ok(0) => Outcome::well(name, "the books agree with what Stripe booked, as far as it was read"),
+        Ok(breaks) => {
+            let what = format!("the books differ from what Stripe booked in {breaks} places.");
+            let why = "Reports say what did not happen, or leave out what did.";
+            Outcome::failed(name, what, why, "mainstay reconcile --from DAY --to DAY tells each")
+        }
+        Err(error) => Outcome::passed_over(name, format!("it could not be read: {error}")),
+    }
 }
 
 /// Whether a payment that brought money is the same at Stripe: amount, currency, status.

@@ -27,7 +27,7 @@ pub use machine::Machine;
 pub use privacy::names_of_keys;
 
 /// Every check, as `group.name`.
-pub const CHECKS: [&str; 28] = [
+pub const CHECKS: [&str; 31] = [
     "settings.values",
     "settings.file_modes",
     "settings.key",
@@ -40,6 +40,7 @@ pub const CHECKS: [&str; 28] = [
     "storage.free_space",
     "storage.backup",
     "storage.migrations",
+    "storage.damage",
     "stripe.reachable",
     "stripe.api_version",
     "stripe.endpoint",
@@ -47,6 +48,8 @@ pub const CHECKS: [&str; 28] = [
     "stripe.last_event",
     "stripe.backlog",
     "stripe.drift",
+    "stripe.swept",
+    "stripe.agreement",
     "mail.transport",
     "mail.tls",
     "mail.sender",

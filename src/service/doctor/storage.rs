@@ -16,13 +16,21 @@ const WRITE: Duration = Duration::from_secs(2);
 /// Free bytes below which a newsroom should act, and below which gifts are about to be lost.
 const LOW: u64 = 1 << 30;
 const TOO_LOW: u64 = 200 << 20;
+/// Damage that was healed is told of for so long, in seconds.
+const TOLD: i64 = 30 * DAY;
 /// After so long without a backup somebody should wonder, in seconds.
 const BACKUP_EVERY: i64 = 7 * DAY;
 
 pub(super) async fn examine(patient: &Patient<'_>) -> Vec<Outcome> {
-    let (writable, wal, integrity, backup, migrations) =
-        tokio::join!(writable(patient), wal(patient), integrity(patient), backup(patient), migrations(patient));
-    vec![writable, local_disk(patient), wal, integrity, free_space(patient), backup, migrations]
+    let (writable, wal, integrity, backup, migrations, damage) = tokio::join!(
+        writable(patient),
+        wal(patient),
+        integrity(patient),
+        backup(patient),
+        migrations(patient),
+        damage(patient)
+    );
+    vec![writable, local_disk(patient), wal, integrity, free_space(patient), backup, migrations, damage]
 }
 
 /// The SQLite file, by its true path; where it is not there yet, the folder it would be in.
@@ -150,6 +158,28 @@ async fn backup(patient: &Patient<'_>) -> Outcome {
             Outcome::warning(name, format!("the last backup is {} old.", span(patient.now - at)), why, mend)
         }
         Ok(Some(at)) => Outcome::well(name, format!("the last backup is {} old", span(patient.now - at))),
+        Err(error) => Outcome::passed_over(name, format!("it could not be read: {error}")),
+    }
+}
+
+async fn damage(patient: &Patient<'_>) -> Outcome {
+    let name = "storage.damage";
+    let Some(store) = patient.store() else { return Outcome::passed_over(name, "there is no database to look at") };
+    match look(async { Ok((store.damage().await?, store.sweep_wanted().await?)) }).await {
+        Ok((None, _)) => Outcome::well(name, "no committed row was ever missed"),
+        Ok((Some(damage), wanted)) => {
+            let healed = if wanted.is_some() { "and is not healed yet" } else { "and was healed as far as it can be" };
+            let what = format!("{} ago committed rows were missed, {healed}.", span(patient.now - damage.noticed_at));
+            let why = "What Stripe does not know (reminders, signups, suppressions) may be gone for good.";
+            let mend = format!("read docs/OPERATIONS.md, Damage. {}", damage.report);
+            if wanted.is_some() {
+                Outcome::failed(name, what, why, mend)
+            } else if patient.now - damage.noticed_at > TOLD {
+                Outcome::well(name, what.trim_end_matches('.'))
+            } else {
+                Outcome::warning(name, what, why, mend)
+            }
+        }
         Err(error) => Outcome::passed_over(name, format!("it could not be read: {error}")),
     }
 }

@@ -122,6 +122,15 @@ async fn storage(ward: &mut Ward) {
         &[],
     )
     .await;
+    let damaged = "INSERT INTO instance (name, value) VALUES ('damage', '1795435200 it is shorter.')";
+    ward.finds_after(
+        damaged,
+        "INSERT INTO instance (name, value) VALUES ('sweep_wanted', 'damaged 1795435200')",
+        &[("storage.damage", Warning)],
+    )
+    .await;
+    ward.finds(&[("storage.damage", Failed)], "damage that is not healed").await;
+    ward.database.execute("DELETE FROM instance WHERE name IN ('damage', 'sweep_wanted')").await;
     ward.finds_after(
         "UPDATE instance SET value = '29990101000000' WHERE name = 'oldest_program'",
         "UPDATE instance SET value = '20261126130000' WHERE name = 'oldest_program'",
@@ -225,6 +234,19 @@ async fn stripe(ward: &mut Ward) {
     ] {
         ward.finds_after(change, back, &[("stripe.drift", Failed)]).await;
     }
+    ward.finds_after(
+        "UPDATE marks SET at = at - 100000 WHERE name = 'swept_until'",
+        "UPDATE marks SET at = at + 100000 WHERE name = 'swept_until'",
+        &[("stripe.swept", Warning)],
+    )
+    .await;
+    ward.finds_after(
+        "INSERT INTO breaks (what, object_id, day, currency, expected_minor, found_minor, opened_at) \
+         VALUES ('payment_differs', 'pi_1', 20261123, 'USD', 100, 200, 1)",
+        "DELETE FROM breaks",
+        &[("stripe.agreement", Failed)],
+    )
+    .await;
 }
 
 /// A Stripe that answers everything in an old version.

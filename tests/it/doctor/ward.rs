@@ -9,6 +9,7 @@ use mainstay::id::Random;
 use mainstay::sandbox::{ApiRequest, Card, Sandbox};
 use mainstay::service::doctor::{CHECKS, Doctor, Health, Machine, Outcome, names_of_keys};
 use mainstay::service::stripe_setup::Setup;
+use mainstay::store::Mark;
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
@@ -132,6 +133,7 @@ impl Ward {
     /// Notes a backup, and a copy of the keys.
     pub async fn write_notes(&self) {
         let store = self.database.open().await;
+        store.set_mark(Mark::SweptUntil, NOON).await.expect("noted");
         store.record_backup(NOON).await.expect("noted");
         let names = names_of_keys(&self.lenient()).expect("keys");
         store.record_keys_copied(&names, NOON).await.expect("noted");
