@@ -31,6 +31,8 @@ const OBJECTS_BEFORE: i64 = 31 * DAY;
 /// How long a process may be silent before another takes its sweep over, in seconds; longer than a page with all its
 /// attempts takes.
 const LEASE: i64 = 10 * MINUTE;
+/// A webhook may be on its way for so long, in seconds.
+const UNDER_WAY: i64 = 10 * MINUTE;
 /// How long after its checkout ended a pledge is looked up, and how long it is left alone after that. Seconds.
 const OVERDUE: i64 = HOUR;
 const LOOK_AGAIN: i64 = DAY;
@@ -105,6 +107,8 @@ pub struct Count {
     pub read: u64,
     /// Of those, what the inbox had not known.
     pub new: u64,
+    /// Of the new, those whose webhook should long have come.
+    pub late: u64,
 }
 
 /// What a sweep did.
@@ -125,9 +129,25 @@ pub struct SweepReport {
 impl SweepReport {
     /// How much of the events, or of the objects, was new.
     pub fn found(&self, of_events: bool) -> u64 {
-        let events = |list: &str| STAGES.iter().any(|stage| stage.name == list && stage.events == of_events);
-        self.counts.iter().filter(|count| events(count.list)).map(|count| count.new).sum()
+        self.of(of_events).map(|count| count.new).sum()
     }
+
+    /// How many events no webhook had brought that long should have.
+    pub fn late_events(&self) -> u64 {
+        self.of(true).map(|count| count.late).sum()
+    }
+
+    fn of(&self, events: bool) -> impl Iterator<Item = &Count> {
+        let of_kind = move |list: &str| STAGES.iter().any(|stage| stage.name == list && stage.events == events);
+        self.counts.iter().filter(move |count| of_kind(count.list))
+    }
+}
+
+/// What a page brought.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct TakenIn {
+    new: u64,
+    late: u64,
 }
 
 /// Sweeps.
@@ -241,7 +261,7 @@ impl Sweeper {
             created_before: None,
             narrowed: stage.narrowed.iter().map(|(name, value)| (*name, (*value).to_owned())).collect(),
         };
-        let mut count = Count { list: stage.name, read: 0, new: 0 };
+        let mut count = Count { list: stage.name, read: 0, new: 0, late: 0 };
         loop {
             if !self.dry_run {
                 self.store.note_sweep(token, run, self.clock.now() + LEASE).await?;
@@ -258,7 +278,9 @@ impl Sweeper {
             // All that Stripe dates before its first answer is in the lists.
             run.until_at = run.until_at.min(at);
             count.read += page.objects.len() as u64;
-            count.new += self.take_in(stage.events, &page.objects, at).await?;
+            let taken_in = self.take_in(stage.events, &page.objects, at).await?;
+            count.new += taken_in.new;
+            count.late += taken_in.late;
             tell(&count);
             run.after_id = page.after;
             if run.after_id.is_none() {
@@ -267,8 +289,8 @@ impl Sweeper {
         }
     }
 
-    /// Puts what Stripe showed at `at` into the inbox; returns how much of it was new.
-    pub(super) async fn take_in(&self, events: bool, shown: &[Value], at: i64) -> Result<u64, SweepError> {
+    /// Puts what Stripe showed at `at` into the inbox.
+    pub(super) async fn take_in(&self, events: bool, shown: &[Value], at: i64) -> Result<TakenIn, SweepError> {
         let key = self.sealer.data_key()?;
         let received_at = self.clock.now();
         let mut rows: Vec<NewEvent> = Vec::with_capacity(shown.len());
@@ -280,6 +302,15 @@ impl Sweeper {
                 rows.push(new_event(&key, envelope, body.as_bytes(), received_at)?);
             }
         }
+        // Apart, so that what is new of each can be counted: a webhook that is on its way is no news.
+        let (late, under_way): (Vec<NewEvent>, Vec<NewEvent>) =
+            rows.into_iter().partition(|row| row.envelope.created.is_some_and(|created| created < at - UNDER_WAY));
+        let late = self.put(&late).await?;
+        Ok(TakenIn { new: late + self.put(&under_way).await?, late })
+    }
+
+    /// Stores rows, or only counts them; returns how many were not known.
+    async fn put(&self, rows: &[NewEvent]) -> Result<u64, SweepError> {
         let mut new = 0;
         for rows in rows.chunks(BATCH) {
             if self.dry_run {

@@ -50,8 +50,8 @@ impl SweepWorker {
         self.due_at = now + if swept.is_ok() { self.every } else { AGAIN };
         match &swept {
             Ok(report) => {
-                let (events, objects) = (report.found(true), report.found(false));
-                metrics::counter!("mainstay_sweep_found").increment(events);
+                let (events, late, objects) = (report.found(true), report.late_events(), report.found(false));
+                metrics::counter!("mainstay_sweep_found").increment(late);
                 metrics::gauge!("mainstay_sweep_last_run_timestamp_seconds").set(seconds(now));
                 let (from, looked_up) = (report.from_at, report.looked_up);
                 if events > 0 {

@@ -431,3 +431,22 @@ async fn a_backup_restored_after_weeks_is_made_whole_with_the_pledges_made_since
         app.finish().await;
     }
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_webhook_that_is_on_its_way_is_taken_in_and_is_no_alarm() {
+    for kind in BOTH {
+        let app = TestApp::start(kind).await;
+        let sweeper = sweeper(app.store(), &app.clock, &app.sandbox);
+        for (seconds, is_late) in [(60, false), (1200, true)] {
+            let (pledge, session) = app.pledge("once", 2500, "USD").await;
+            app.pay(&session, Card::Works).await;
+            app.clock.advance(seconds);
+            let report = run(&sweeper, None).await.expect("it ends");
+            assert!(report.found(true) > 0, "{report:?}");
+            assert_eq!(report.late_events() > 0, is_late, "after {seconds} s: {report:?}");
+            app.caught_up().await;
+            assert_eq!(app.status(&pledge).await, "paid");
+        }
+        app.finish().await;
+    }
+}
