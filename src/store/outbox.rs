@@ -108,10 +108,46 @@ impl Store {
         Ok(leased)
     }
 
-    /// Notes that the text of a mail is about to be handed over. False when the lease has passed to another worker.
-    pub async fn begin_data(&self, id: &str, token: &str, now: i64) -> Result<bool, StoreError> {
-        let begun = "UPDATE outbox_emails SET data_at = $1 WHERE id = $2 AND lease_token = $3 AND state = 'waiting'";
-        Ok(self.db.write(begun).bind(now).bind(id).bind(token).run().await? == 1)
+    /// Notes in one commit of some mails that their texts are about to be handed over, and of others that they were sent,
+    /// which forgets to whom they went and what they said. Returns those of both that the holder of `token` still holds.
+    pub async fn note_mails(
+        &self,
+        token: &str,
+        begun: &[String],
+        sent: &[String],
+        now: i64,
+    ) -> Result<Vec<String>, StoreError> {
+        let mut tx = self.db.begin().await?;
+        let mut held: Vec<(String,)> = Vec::with_capacity(begun.len() + sent.len());
+        if !begun.is_empty() {
+            held.extend(
+                tx.keyed(
+                    "UPDATE outbox_emails SET data_at = ? WHERE lease_token = ? AND state = 'waiting' AND id IN {?} \
+                     RETURNING id",
+                )
+                .bind(now)
+                .bind(token)
+                .keys(begun)
+                .all::<(String,)>()
+                .await?,
+            );
+        }
+        if !sent.is_empty() {
+            held.extend(
+                tx.keyed(
+                    "UPDATE outbox_emails SET state = 'sent', error = NULL, settled_at = ?, recipient_index = NULL, \
+                     recipient_sealed = NULL, facts_sealed = NULL, lease_token = NULL, lease_until = 0 \
+                     WHERE lease_token = ? AND state = 'waiting' AND id IN {?} RETURNING id",
+                )
+                .bind(now)
+                .bind(token)
+                .keys(sent)
+                .all::<(String,)>()
+                .await?,
+            );
+        }
+        tx.commit().await?;
+        Ok(held.into_iter().map(|(id,)| id).collect())
     }
 
     /// Notes what became of a mail, and forgets to whom it went and what it said.

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures_util::{StreamExt as _, stream};
 use serde_json::Value as Json;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::clock::{Clock, HOUR, MINUTE};
@@ -54,6 +55,8 @@ enum Outcome {
     Later(String),
     /// Another worker holds it now.
     Lost,
+    /// The database could not be written: it is left as it is until its lease ends.
+    Unnoted,
 }
 
 impl Outcome {
@@ -69,6 +72,23 @@ struct Batch<'a> {
     token: String,
     /// Set when the server could not be used: the others would only wait for it as well.
     down: AtomicBool,
+    /// Where it is noted how far a mail has come.
+    notes: mpsc::Sender<Note>,
+}
+
+/// How far a mail has come.
+struct Note {
+    id: String,
+    step: Step,
+    /// Whether the mail is still ours; dropped unanswered where nothing could be noted.
+    answer: oneshot::Sender<bool>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Step {
+    /// Its text is about to be handed over.
+    Begun,
+    Sent,
 }
 
 impl OutboxWorker {
@@ -82,14 +102,37 @@ impl OutboxWorker {
         };
         let token = self.random.hex();
         let leased = self.store.lease_emails(&token, now, now + LEASE, MOST).await?;
-        let batch = Batch { worker: self, post, token, down: AtomicBool::new(false) };
-        let outcomes: Vec<Result<bool, StoreError>> =
-            stream::iter(leased).map(|mail| batch.work_on(mail)).buffer_unordered(AT_ONCE).collect().await;
+        let (notes, waiting) = mpsc::channel(AT_ONCE);
+        let batch = Batch { worker: self, post, token: token.clone(), down: AtomicBool::new(false), notes };
+        let sending = async move {
+            let work = stream::iter(leased).map(|mail| batch.work_on(mail)).buffer_unordered(AT_ONCE);
+            work.collect::<Vec<Result<bool, StoreError>>>().await
+        };
+        let (outcomes, committed) = tokio::join!(sending, self.take_notes(&token, waiting));
+        committed?;
         let mut settled = 0;
         for outcome in outcomes {
             settled += usize::from(outcome?);
         }
         Ok(settled)
+    }
+
+    /// Commits what is noted: mails that are sent side by side share a commit, for on SQLite there is one at a time. The
+    /// first commit that fails ends it, and nothing more of the batch is begun.
+    async fn take_notes(&self, token: &str, mut waiting: mpsc::Receiver<Note>) -> Result<(), StoreError> {
+        let mut notes = Vec::with_capacity(AT_ONCE);
+        while waiting.recv_many(&mut notes, AT_ONCE).await > 0 {
+            let of = |step: Step| -> Vec<String> {
+                notes.iter().filter(|note| note.step == step).map(|note| note.id.clone()).collect()
+            };
+            let (begun, sent) = (of(Step::Begun), of(Step::Sent));
+            let held = self.store.note_mails(token, &begun, &sent, self.clock.now()).await?;
+            for note in notes.drain(..) {
+                // Who asked waits for the answer.
+                let _ = note.answer.send(held.contains(&note.id));
+            }
+        }
+        Ok(())
     }
 
     /// Where no mail is sent, a mail whose time is over is not left to look as if it were still to come.
@@ -112,6 +155,14 @@ impl OutboxWorker {
 }
 
 impl Batch<'_> {
+    /// Notes how far a mail has come, and returns once that is committed: whether the mail is still ours. None where it could
+    /// not be noted; the batch then ends with the reason.
+    async fn note(&self, id: &str, step: Step) -> Option<bool> {
+        let (answer, answered) = oneshot::channel();
+        self.notes.send(Note { id: id.to_owned(), step, answer }).await.ok()?;
+        answered.await.ok()
+    }
+
     /// Tries one mail and notes what became of it; true when it is settled.
     async fn work_on(&self, mail: LeasedEmail) -> Result<bool, StoreError> {
         let store = &self.worker.store;
@@ -129,6 +180,9 @@ impl Batch<'_> {
                     Some(reason) => tracing::warn!(id, kind = mail.kind, state = name, reason, "a mail was not sent"),
                 }
                 metrics::counter!("mainstay_emails_settled", "state" => name).increment(1);
+                if state == EmailState::Sent {
+                    return Ok(self.note(id, Step::Sent).await.unwrap_or(false));
+                }
                 store.settle_email(id, &self.token, state, error.as_deref(), now).await
             }
             Outcome::Later(error) => {
@@ -137,6 +191,7 @@ impl Batch<'_> {
                 store.retry_email(&mail.id, &self.token, &error, due_at).await?;
                 Ok(false)
             }
+            Outcome::Unnoted => Ok(false),
             Outcome::Lost => {
                 tracing::warn!(id = mail.id, "a mail had passed to another worker and was left to it");
                 Ok(false)
@@ -195,8 +250,10 @@ impl Batch<'_> {
         };
         crate::crash::passing("mail before text");
         // Committed before the first byte of the text, and refused if somebody else holds the mail by now.
-        if !self.worker.store.begin_data(&mail.id, &self.token, self.worker.clock.now()).await? {
-            return Ok(Outcome::Lost);
+        match self.note(&mail.id, Step::Begun).await {
+            Some(true) => {}
+            Some(false) => return Ok(Outcome::Lost),
+            None => return Ok(Outcome::Unnoted),
         }
         crate::crash::passing("mail text begun");
         match opened.hand_over().await {
