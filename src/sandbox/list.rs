@@ -2,6 +2,8 @@
 //!
 //! It must not change anything. Invariant: following `starting_after` meets every object once while none are added.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Value, json};
 
 use crate::clock::DAY;
@@ -104,7 +106,11 @@ pub(super) fn list(state: &State, collection: &str, form: &Node) -> ApiResult {
     if !after.is_empty() && !all.any(|object| text(object, "id") == after) {
         return Err(not_there("starting_after", after));
     }
-    let matching = all.filter(|object| wanted(state, listing, object, &params));
+    let delivered = params["delivery_success"].as_bool();
+    let undelivered = if delivered.is_some() { undelivered(state) } else { BTreeSet::new() };
+    let as_delivered =
+        |object: &Value| delivered.is_none_or(|wanted| wanted != undelivered.contains(text(object, "id")));
+    let matching = all.filter(|object| as_delivered(object) && wanted(state, listing, object, &params));
     let before = text(&params, "ending_before");
     let (data, more) = if before.is_empty() {
         // One more than is shown tells whether there is more.
@@ -121,6 +127,12 @@ pub(super) fn list(state: &State, collection: &str, form: &Node) -> ApiResult {
         (newer.get(from..).unwrap_or_default().to_vec(), from > 0)
     };
     Ok(json!({"object": "list", "data": data, "has_more": more, "url": format!("/v1/{collection}")}))
+}
+
+/// The ids of events that some endpoint has not taken.
+fn undelivered(state: &State) -> BTreeSet<&str> {
+    let events = state.outbound.undelivered().into_iter().filter_map(|at| state.events.get(at));
+    events.map(|event| event.id.as_str()).collect()
 }
 
 fn not_there(name: &'static str, id: &str) -> ApiError {

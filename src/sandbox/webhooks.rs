@@ -134,6 +134,11 @@ impl Outbound {
         due
     }
 
+    /// The events that some endpoint has not taken, by position.
+    pub fn undelivered(&self) -> BTreeSet<usize> {
+        self.deliveries.iter().filter(|one| one.state != DeliveryState::Delivered).map(|one| one.event).collect()
+    }
+
     /// Records how an attempt went.
     pub fn attempted(&mut self, delivery: usize, accepted: bool, now: i64) {
         let Some(one) = self.deliveries.get_mut(delivery) else { return };

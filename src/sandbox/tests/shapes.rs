@@ -146,3 +146,17 @@ async fn following_a_list_meets_every_object_once() {
     let (_, none) = call(&sandbox, "GET", &format!("/v1/checkout/sessions?created[lte]={}", START - 1), "");
     assert_eq!(none["data"].as_array().unwrap().len(), 0);
 }
+
+#[tokio::test]
+async fn events_are_told_apart_by_whether_every_endpoint_took_them() {
+    let (sandbox, _) = sandbox().await;
+    sandbox.add_endpoint("http://127.0.0.1:9/nobody", "whsec_1");
+    let session = created(&sandbox, ONCE);
+    sandbox.pay(&session, Card::Works).await.unwrap();
+    let count = |query: &str| {
+        let (_, page) = call(&sandbox, "GET", &format!("/v1/events?limit=100&delivery_success={query}"), "");
+        page["data"].as_array().unwrap().len()
+    };
+    let all = sandbox.events().len();
+    assert_eq!((count("false"), count("true")), (all, 0), "nobody takes them");
+}
