@@ -26,6 +26,7 @@ use crate::config::{
 use crate::domain::campaign::DEFAULT;
 use crate::domain::mailbox::{Line, Mailbox};
 use crate::domain::reminder::{DEFAULT_HOUR, DEFAULT_STALE_DAYS};
+use crate::domain::retention::Periods;
 use crate::id::Random;
 use crate::sandbox::{Delivery, Options, Sandbox};
 use crate::vault::NewKeys;
@@ -263,6 +264,7 @@ fn settings(
             vault_private_key: keys.private.expose_secret().into(),
             vault_index_key: keys.index.expose_secret().into(),
             mail,
+            keep: Periods::DEFAULT,
         }),
     })
 }

@@ -14,6 +14,14 @@ pub enum Mark {
     SweepFinished,
     /// From when everything is to be read again, by Stripe's clock: after a restored backup, after damage.
     SweepWantedSince,
+    /// Up to when, by our clock, the bodies of applied events are forgotten.
+    AppliedBodiesForgotten,
+    /// The same of ignored ones.
+    IgnoredBodiesForgotten,
+    /// The same of parked ones.
+    ParkedBodiesForgotten,
+    /// Up to when, by our clock, ignored events were looked into for forgotten pledges.
+    IgnoredBodiesSeen,
 }
 
 impl Mark {
@@ -23,6 +31,10 @@ impl Mark {
             Self::SweptUntil => "swept_until",
             Self::SweepFinished => "sweep_finished",
             Self::SweepWantedSince => "sweep_wanted_since",
+            Self::AppliedBodiesForgotten => "applied_bodies_forgotten",
+            Self::IgnoredBodiesForgotten => "ignored_bodies_forgotten",
+            Self::ParkedBodiesForgotten => "parked_bodies_forgotten",
+            Self::IgnoredBodiesSeen => "ignored_bodies_seen",
         }
     }
 }
