@@ -186,12 +186,11 @@ impl Donors {
         let mut fresh: HashMap<&str, String> = HashMap::new();
         let mut met = HashMap::new();
         for (email, indexes) in &self.addresses {
-            let (id, whole, known) = match known.get(&indexes.email_index) {
-                Some(donor) => (donor.id.clone(), donor.whole, true),
-                None => {
-                    let new = || DonorId::new(random).to_string();
-                    (fresh.entry(&indexes.email_index).or_insert_with(new).clone(), false, false)
-                }
+            let (id, whole, known) = if let Some(donor) = known.get(&indexes.email_index) {
+                (donor.id.clone(), donor.whole, true)
+            } else {
+                let new = || DonorId::new(random).to_string();
+                (fresh.entry(&indexes.email_index).or_insert_with(new).clone(), false, false)
             };
             met.insert(email.clone(), (Met { id, email: email.clone(), known }, whole));
         }

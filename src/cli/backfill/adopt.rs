@@ -23,7 +23,7 @@ pub(super) async fn run(parts: &Parts, file: Option<&Path>, confirm: Option<u64>
             printed = print(&line(fate));
         }
     };
-    let found = Adopter { sweeper: &dry, mapping: &mapping }.run(tell).await.map_err(stopped)?;
+    let found = Adopter { sweeper: &dry, mapping: &mapping }.run(tell).await.map_err(|error| stopped(&error))?;
     printed?;
     if parts.sweeper.dry_run {
         return Ok(format!(
@@ -35,7 +35,7 @@ pub(super) async fn run(parts: &Parts, file: Option<&Path>, confirm: Option<u64>
             "{found} would be taken over, and that is not what was confirmed. Look at the lines above; then --confirm {found}."
         )));
     }
-    let done = Adopter { sweeper: &parts.sweeper, mapping: &mapping }.run(&mut |_| {}).await.map_err(stopped)?;
+    let done = Adopter { sweeper: &parts.sweeper, mapping: &mapping }.run(&mut |_| {}).await.map_err(|error| stopped(&error))?;
     let report = backfill(parts, Some(0), false).await?;
     Ok(format!("{done} taken over.\n{report}"))
 }
@@ -46,7 +46,7 @@ fn read(path: &Path) -> Result<Mapping, CliError> {
     toml::from_str(&text).map_err(|error| wrong(error.to_string()))
 }
 
-fn stopped(error: crate::service::sweep::SweepError) -> CliError {
+fn stopped(error: &crate::service::sweep::SweepError) -> CliError {
     CliError::Failed(format!("stopped: {}. What was taken over stays so; run it again for the rest.", error.code()))
 }
 

@@ -91,7 +91,7 @@ async fn retention(patient: &Patient<'_>) -> Outcome {
     let overdue = async {
         Ok::<i64, StoreError>(store.overdue(keys, requests).await? + forgetter.overdue(patient.now - LATE).await?)
     };
-    match look(overdue).await {
+    match Box::pin(look(overdue)).await {
         Ok(0) => Outcome::well(name, "nothing is kept longer than it should be"),
         Ok(overdue) => {
             let what = format!("{overdue} rows should have been forgotten by now.");
