@@ -35,7 +35,10 @@ pub(super) async fn run(parts: &Parts, file: Option<&Path>, confirm: Option<u64>
             "{found} would be taken over, and that is not what was confirmed. Look at the lines above; then --confirm {found}."
         )));
     }
-    let done = Adopter { sweeper: &parts.sweeper, mapping: &mapping }.run(&mut |_| {}).await.map_err(|error| stopped(&error))?;
+    let done = Adopter { sweeper: &parts.sweeper, mapping: &mapping }
+        .run(&mut |_| {})
+        .await
+        .map_err(|error| stopped(&error))?;
     let report = backfill(parts, Some(0), false).await?;
     Ok(format!("{done} taken over.\n{report}"))
 }
