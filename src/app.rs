@@ -5,6 +5,7 @@
 //! nothing is acknowledged after the store is closed.
 
 mod backfill;
+mod erasure;
 mod identity;
 mod lock;
 
@@ -28,14 +29,19 @@ use crate::mail::{Post, PostError};
 use crate::service::backup::{self, BackupError};
 use crate::service::balance::Balance;
 use crate::service::chain::Keeper;
+use crate::service::forget::Forgetter;
 use crate::service::ingest::Inbox;
 use crate::service::later::{Asking, Desk};
+use crate::service::onlooker::Onlooker;
 use crate::service::reconcile::Reconciler;
 use crate::service::sweep::Sweeper;
 use crate::store::{Store, StoreError};
 use crate::vault::{IndexKey, Opener, Sealer, VaultError};
-use crate::worker::{self, BalanceWorker, EventWorker, Jobs, NoticeWorker, OutboxWorker, ReceiptWorker, SweepWorker};
+use crate::worker::{
+    self, BalanceWorker, EventWorker, Jobs, NoticeWorker, OutboxWorker, ReceiptWorker, Retention, SweepWorker,
+};
 pub use backfill::Backfill;
+pub use erasure::Erasure;
 use lock::FileLock;
 
 /// How long requests in flight may take once the server is told to stop. The web's own grace is shorter.
@@ -334,7 +340,10 @@ impl Parts {
         let events = self.event_worker(&desk);
         let sweep = self.sweep_worker(account_known);
         let arrived = Arc::clone(&self.arrived);
-        let jobs = Jobs { events, desk, receipts, notices, outbox, sweep };
+        let forgetter = Forgetter { store: self.store.clone(), periods: worker.keep };
+        let onlooker = Onlooker { store: self.store.clone(), opener: Arc::clone(&desk.opener) };
+        let retention = Retention::new(forgetter, onlooker, self.clock.clone());
+        let jobs = Jobs { events, desk, receipts, notices, outbox, sweep, retention };
         Ok(Part::start(|stop| worker::run(jobs, arrived, stop)))
     }
 

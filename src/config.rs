@@ -16,6 +16,8 @@ use std::net::SocketAddr;
 
 use secrecy::SecretString;
 
+use crate::domain::retention::Periods;
+
 pub use lenient::LenientSettings;
 pub use mail::{
     DEFAULT_RENEWAL_NOTICE_DAYS, MailCommands, MailSettings, MailTransport, Protection, Receipts, Sending, SmtpServer,
@@ -260,6 +262,48 @@ pub const SETTINGS: &[Setting] = &[
         "a whole number from 0 to 60",
     ),
     row(
+        "KEEP_ABANDONED_HOURS",
+        Some("keep-abandoned-hours"),
+        Some("24"),
+        "How long it is known who made a pledge that ended without money.",
+        "a whole number of hours from 1 to 720",
+    ),
+    row(
+        "KEEP_ONCE_DAYS",
+        Some("keep-once-days"),
+        Some("30"),
+        "How long the address of somebody who gave once is kept after the gift.",
+        "a whole number of days from 1 to 3650",
+    ),
+    row(
+        "KEEP_RECURRING_DAYS",
+        Some("keep-recurring-days"),
+        Some("30"),
+        "How long the address of somebody who gave regularly is kept after the pledge ended.",
+        "a whole number of days from 1 to 3650",
+    ),
+    row(
+        "KEEP_INDEX_DAYS",
+        Some("keep-index-days"),
+        Some("400"),
+        "How long after that gift, or that end, another gift is known to be of the same donor.",
+        "a whole number of days from 1 to 3650",
+    ),
+    row(
+        "KEEP_BODIES_DAYS",
+        Some("keep-bodies-days"),
+        Some("14"),
+        "How long what Stripe sent is kept, sealed, once it is applied, ignored or of another product.",
+        "a whole number of days from 1 to 3650",
+    ),
+    row(
+        "KEEP_PARKED_DAYS",
+        Some("keep-parked-days"),
+        Some("90"),
+        "How long what could not be applied is kept, sealed.",
+        "a whole number of days from 1 to 3650",
+    ),
+    row(
         "LOG",
         Some("log"),
         Some("info"),
@@ -405,6 +449,8 @@ pub struct WorkerSettings {
     pub vault_private_key: SecretString,
     pub vault_index_key: SecretString,
     pub mail: MailSettings,
+    /// How long what is known of donors is kept.
+    pub keep: Periods,
 }
 
 /// One thing that is wrong with the settings.

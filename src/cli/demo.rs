@@ -33,6 +33,7 @@ use crate::domain::calendar::number_of;
 use crate::domain::campaign::DEFAULT;
 use crate::domain::mailbox::{Line, Mailbox};
 use crate::domain::reminder::{DEFAULT_HOUR, DEFAULT_STALE_DAYS};
+use crate::domain::retention::Periods;
 use crate::gateway::{Gateway, GatewayConfig};
 use crate::id::Random;
 use crate::sandbox::{Delivery, Options, Sandbox};
@@ -345,6 +346,7 @@ fn settings(
             vault_private_key: keys.private.expose_secret().into(),
             vault_index_key: keys.index.expose_secret().into(),
             mail,
+            keep: Periods::DEFAULT,
         }),
     })
 }

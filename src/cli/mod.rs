@@ -9,6 +9,7 @@ mod demo;
 mod demo_once;
 mod desk;
 mod doctor;
+mod donor;
 mod events;
 mod init;
 mod mail;
@@ -92,6 +93,9 @@ enum Command {
     /// Preview mails, try whether they arrive, and keep them from an address.
     #[command(subcommand)]
     Mail(mail::Mail),
+    /// Erase a donor who asks for it.
+    #[command(subcommand)]
+    Donor(donor::Donor),
     /// Print what to paste into a page of the newspaper.
     Snippet(snippet::Snippet),
     /// Make what is needed on the Stripe account.
@@ -175,6 +179,7 @@ fn dispatch(command: Command) -> Result<(), CliError> {
         Command::Newsletter(newsletter) => block_on(newsletter.run()),
         Command::Campaign(campaign) => block_on(campaign.run()),
         Command::Mail(mail) => block_on(mail.run()),
+        Command::Donor(donor) => block_on(donor.run()),
         Command::Snippet(snippet) => block_on(snippet.run()),
         Command::Stripe(stripe) => block_on(stripe.run()),
         Command::Events(events) => block_on(events.run()),

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use secrecy::SecretString;
 use url::Url;
 
+use crate::domain::retention::Periods;
+
 use super::parse::{Reader, api_url, origins, proxies, public_key};
 use super::{DatabaseUrl, MailSettings, NewsroomZone, Origin, Problem, Role, Settings, Sources, StripeKey};
 
@@ -25,6 +27,7 @@ pub struct LenientSettings {
     pub vault_private_key: Option<SecretString>,
     pub vault_index_key: Option<SecretString>,
     pub mail: Option<MailSettings>,
+    pub keep: Option<Periods>,
 }
 
 impl LenientSettings {
@@ -46,6 +49,7 @@ impl LenientSettings {
             vault_private_key: reader.private_key(),
             vault_index_key: reader.index_key(),
             mail: reader.mail(),
+            keep: reader.keep(),
         }
     }
 }

@@ -11,8 +11,9 @@ use super::{
     MailTransport, NewsroomZone, Origin, Problem, Receipts, ReminderSettings, Role, Secrecy, Sending, Settings,
     Sources, StripeCommands, StripeKey, SweepSettings, WebSettings, WorkerSettings, setting,
 };
-use crate::clock::{HOUR, MINUTE};
+use crate::clock::{DAY, HOUR, MINUTE};
 use crate::domain::mailbox::{Line, Mailbox, breaks};
+use crate::domain::retention::Periods;
 use crate::id::Random;
 use crate::vault::{IndexKey, Opener, Sealer};
 
@@ -25,6 +26,8 @@ const MIN_BEARER: usize = 32;
 /// After more days than this nobody remembers having asked.
 const MAX_STALE_DAYS: i64 = 60;
 const MAX_SWEEP_MINUTES: i64 = 24 * 60;
+const MAX_KEEP_HOURS: i64 = 30 * 24;
+const MAX_KEEP_DAYS: i64 = 10 * 365;
 const MAX_SILENCE_HOURS: i64 = 365 * 24;
 /// Longer before a renewal, a notice of it would be forgotten again.
 const MAX_RENEWAL_NOTICE_DAYS: i64 = 60;
@@ -251,12 +254,29 @@ impl Reader {
 
     fn worker(&mut self, public_url: Option<Origin>) -> Option<WorkerSettings> {
         let private = self.private_key();
-        let (index, mail) = (self.index_key(), self.mail());
+        let (index, mail, keep) = (self.index_key(), self.mail(), self.keep());
         Some(WorkerSettings {
             public_url: public_url?,
             vault_private_key: private?,
             vault_index_key: index?,
             mail: mail?,
+            keep: keep?,
+        })
+    }
+
+    pub(super) fn keep(&mut self) -> Option<Periods> {
+        let hours = |text: &str| whole(text, MAX_KEEP_HOURS).filter(|hours| *hours > 0);
+        let days = |text: &str| whole(text, MAX_KEEP_DAYS).filter(|days| *days > 0);
+        let (abandoned, once) = (self.get("KEEP_ABANDONED_HOURS", hours), self.get("KEEP_ONCE_DAYS", days));
+        let (recurring, index) = (self.get("KEEP_RECURRING_DAYS", days), self.get("KEEP_INDEX_DAYS", days));
+        let (bodies, parked) = (self.get("KEEP_BODIES_DAYS", days), self.get("KEEP_PARKED_DAYS", days));
+        Some(Periods {
+            abandoned: abandoned? * HOUR,
+            once: once? * DAY,
+            recurring: recurring? * DAY,
+            index: index? * DAY,
+            bodies: bodies? * DAY,
+            parked: parked? * DAY,
         })
     }
 

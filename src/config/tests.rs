@@ -147,6 +147,12 @@ fn no_secret_is_a_flag_and_every_other_setting_is_one() {
             "mail-templates",
             "receipts",
             "renewal-notice-days",
+            "keep-abandoned-hours",
+            "keep-once-days",
+            "keep-recurring-days",
+            "keep-index-days",
+            "keep-bodies-days",
+            "keep-parked-days",
             "log",
             "log-format",
         ]

@@ -4,6 +4,7 @@
 //! Everything it derives is a pure function of the facts, so repeating or reordering news changes nothing.
 
 mod differences;
+mod forgotten;
 mod payments;
 mod rows;
 mod statuses;
@@ -34,6 +35,10 @@ pub struct Books {
     /// Those of the changed that are new or name other objects than before.
     relinked: BTreeSet<usize>,
     versions: Vec<Object>,
+    /// Donors that were taken out of what belongs to forgotten pledges.
+    unnamed: BTreeSet<String>,
+    /// Whether any of the pledges is forgotten: mostly none is.
+    some_forgotten: bool,
     /// Whether every fact of the pledges is here, so that nothing stored needs to be believed.
     whole: bool,
 }
@@ -52,6 +57,7 @@ impl Books {
     }
 
     pub fn load_pledge(&mut self, pledge: PledgeEntry) {
+        self.some_forgotten |= pledge.forgotten;
         self.pledges.insert(pledge.id.clone(), pledge);
     }
 
@@ -343,14 +349,22 @@ impl Books {
                 .filter(|at| after_end(*at))
                 .max(),
             spent_at: statuses::spent_at(objects, paid_at.is_some()),
-            donor_id: self.donor_of(objects, stripe_customer_id.as_deref()).or_else(|| {
-                let gone = stripe_customer_id.as_ref().is_some_and(|id| self.is_deleted(id));
-                if gone { None } else { pledge.donor_id.clone() }
-            }),
+            donor_id: self.donor_of_pledge(pledge, objects, stripe_customer_id.as_deref()),
             stripe_subscription_id: stripe_subscription_id.or_else(|| pledge.stripe_subscription_id.clone()),
             stripe_customer_id: stripe_customer_id.or_else(|| pledge.stripe_customer_id.clone()),
             ..pledge.clone()
         }
+    }
+
+    /// Who gave. Of a forgotten pledge nothing is learned.
+    fn donor_of_pledge(&self, pledge: &PledgeEntry, objects: &[&Object], customer: Option<&str>) -> Option<String> {
+        if pledge.forgotten {
+            return pledge.donor_id.clone();
+        }
+        self.donor_of(objects, customer).or_else(|| {
+            let gone = customer.is_some_and(|id| self.is_deleted(id));
+            if gone { None } else { pledge.donor_id.clone() }
+        })
     }
 
     /// The donor that the newest snapshot names; nobody once the customer was deleted.

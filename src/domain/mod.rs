@@ -24,5 +24,6 @@ pub mod pledge;
 pub mod reminder;
 pub mod reminder_report;
 pub mod report;
+pub mod retention;
 pub mod return_url;
 pub mod settlement;

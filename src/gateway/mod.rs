@@ -8,6 +8,7 @@ pub mod adopt;
 pub mod balance;
 pub mod checkout;
 pub mod decode;
+pub mod farewell;
 pub mod list;
 pub mod probe;
 pub mod reasons;

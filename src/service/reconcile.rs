@@ -2,18 +2,19 @@
 //!
 //! Everything slow (opening, decoding, fetching, sealing) is done before; the transaction only loads, computes and writes.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::tz::TimeZone;
 
 use super::later::{DONOR_INDEX, REMINDER_INDEX};
 use crate::clock::Clock;
+use crate::domain::books::Books;
 use crate::domain::email_address::EmailAddress;
 use crate::domain::event::{EventState, News};
 use crate::id::{DonorId, Random};
-use crate::store::{NewDonor, Store, StoreError};
-use crate::vault::{IndexKey, Place, Sealer, VaultError};
+use crate::store::{NewDonor, Store, StoreError, Tx};
+use crate::vault::{DataKey, IndexKey, Place, Sealer, VaultError};
 
 /// What an event of the batch came to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,15 +80,15 @@ impl Reconciler {
         if tx.take_turn().await?.is_some_and(|zone| Some(zone.as_str()) != self.zone.iana_name()) {
             return Err(ReconcileError::OtherZone);
         }
-        let ids = tx.upsert_donors(&donors.values().cloned().collect::<Vec<_>>(), now).await?;
+        let met = donors.meet(&mut tx, &self.random).await?;
         let mut news = Vec::with_capacity(events.len());
         for (event, outcome) in events {
             match outcome {
                 Outcome::Said(said) => {
                     for said in said {
                         let mut object = said.object.clone();
-                        let donor = said.email.as_ref().and_then(|email| donors.get(email));
-                        object.donor_id = donor.and_then(|donor| ids.get(&donor.email_index).cloned());
+                        object.donor_id =
+                            said.email.as_ref().and_then(|email| met.get(email)).map(|(donor, _)| donor.id.clone());
                         news.push(object);
                     }
                     applied.push(event);
@@ -101,6 +102,10 @@ impl Reconciler {
             tx.rollback().await?;
             return Err(ReconcileError::Unsettled(unsettled));
         }
+        let forgotten = of_the_forgotten(&books, events);
+        let unnamed = books.donors_unnamed();
+        let named: HashSet<String> = books.donors_heard_of().map(str::to_owned).collect();
+        donors.note(&mut tx, met.values().filter(|(donor, whole)| !whole && named.contains(&donor.id)), now).await?;
         let changes = books.settle(&self.zone, now);
         tx.write_changes(&changes, &self.random).await?;
         let payments: Vec<String> = changes.payments.iter().map(|payment| payment.stripe_key.clone()).collect();
@@ -110,6 +115,9 @@ impl Reconciler {
         for (why, events) in ignored {
             tx.settle_events(&events, token, EventState::Ignored, Some(why), now).await?;
         }
+        tx.delete_bodies(&forgotten).await?;
+        // Somebody who was known by nothing but what is now found to be of a forgotten pledge.
+        tx.forget_strangers(&unnamed, now).await?;
         crate::crash::passing("apply before commit");
         tx.commit().await?;
         crate::crash::passing("apply after commit");
@@ -122,31 +130,98 @@ impl Reconciler {
         Ok(())
     }
 
-    /// The addresses the batch names, sealed under one data key.
-    fn donors(&self, events: &[(String, Outcome)]) -> Result<HashMap<String, NewDonor>, VaultError> {
-        let mut donors = HashMap::new();
-        let mut key = None;
+    /// The addresses the batch names, and a data key for them.
+    fn donors(&self, events: &[(String, Outcome)]) -> Result<Donors, VaultError> {
+        let mut addresses = BTreeMap::new();
         for (_, outcome) in events {
             let Outcome::Said(news) = outcome else { continue };
             for email in news.iter().filter_map(|news| news.email.as_ref()) {
-                if donors.contains_key(email) {
-                    continue;
-                }
-                let key = match &mut key {
-                    Some(key) => key,
-                    none => none.insert(self.sealer.data_key()?),
-                };
-                let id = DonorId::new(&self.random);
-                let place = Place { table: "donors", column: "email_sealed", id: id.as_str() };
-                let email_sealed = key.seal(place, email.as_bytes())?;
-                // As reminders are found; whatever is no address asks for none.
-                let address = EmailAddress::parse(email);
-                let normal = address.as_ref().map_or(email.as_str(), EmailAddress::normal);
-                let reminder_index = self.index.of(REMINDER_INDEX, normal);
-                let email_index = self.index.of(DONOR_INDEX, email);
-                donors.insert(email.clone(), NewDonor { id, email_index, reminder_index, email_sealed });
+                addresses.entry(email.clone()).or_insert_with(|| {
+                    // As reminders are found; whatever is no address asks for none.
+                    let address = EmailAddress::parse(email);
+                    let normal = address.as_ref().map_or(email.as_str(), EmailAddress::normal);
+                    let reminder_index = self.index.of(REMINDER_INDEX, normal);
+                    Indexes { email_index: self.index.of(DONOR_INDEX, email), reminder_index }
+                });
             }
         }
-        Ok(donors)
+        let key = if addresses.is_empty() { None } else { Some(self.sealer.data_key()?) };
+        Ok(Donors { addresses, key })
+    }
+}
+
+/// The events that tell of forgotten pledges: what they say of donors is not kept.
+fn of_the_forgotten<'e>(books: &Books, events: &'e [(String, Outcome)]) -> Vec<&'e str> {
+    let tells = |outcome: &Outcome| matches!(outcome, Outcome::Said(news) if news.iter().any(|news| books.forgets(&news.object.id)));
+    events.iter().filter(|(_, outcome)| tells(outcome)).map(|(event, _)| event.as_str()).collect()
+}
+
+/// What an address is found by.
+struct Indexes {
+    email_index: String,
+    reminder_index: String,
+}
+
+/// Addresses of a batch. One is sealed only once it is known that it is to be kept.
+struct Donors {
+    addresses: BTreeMap<String, Indexes>,
+    key: Option<DataKey>,
+}
+
+/// A donor, and the address they are known by.
+#[derive(Debug, Clone)]
+struct Met {
+    id: String,
+    email: String,
+    /// Whether there is a row already.
+    known: bool,
+}
+
+impl Donors {
+    /// Who these are: donors who are there, or would be under a new id; each with whether nothing is to be noted.
+    async fn meet(&self, tx: &mut Tx, random: &Random) -> Result<HashMap<String, (Met, bool)>, StoreError> {
+        let indexes: Vec<String> = self.addresses.values().map(|indexes| indexes.email_index.clone()).collect();
+        let known = tx.donors_known(&indexes).await?;
+        // Spellings that differ in case alone are one address.
+        let mut fresh: HashMap<&str, String> = HashMap::new();
+        let mut met = HashMap::new();
+        for (email, indexes) in &self.addresses {
+            let (id, whole, known) = if let Some(donor) = known.get(&indexes.email_index) {
+                (donor.id.clone(), donor.whole, true)
+            } else {
+                let new = || DonorId::new(random).to_string();
+                (fresh.entry(&indexes.email_index).or_insert_with(new).clone(), false, false)
+            };
+            met.insert(email.clone(), (Met { id, email: email.clone(), known }, whole));
+        }
+        Ok(met)
+    }
+
+    /// Stores those of whom something is to be noted.
+    async fn note(&self, tx: &mut Tx, met: impl Iterator<Item = &(Met, bool)>, now: i64) -> Result<(), ReconcileError> {
+        let mut by_id: BTreeMap<&str, &Met> = BTreeMap::new();
+        for (donor, _) in met {
+            let first = by_id.entry(&donor.id).or_insert(donor);
+            if donor.email < first.email {
+                *first = donor;
+            }
+        }
+        let (mut new, mut again) = (Vec::new(), Vec::new());
+        for (id, donor) in by_id {
+            let (Some(indexes), Some(key)) = (self.addresses.get(&donor.email), &self.key) else { continue };
+            let place = Place { table: "donors", column: "email_sealed", id };
+            let row = NewDonor {
+                id: id.to_owned(),
+                email_index: indexes.email_index.clone(),
+                reminder_index: indexes.reminder_index.clone(),
+                email_sealed: key.seal(place, donor.email.as_bytes())?,
+            };
+            if donor.known { &mut again } else { &mut new }.push(row);
+        }
+        tx.insert_donors(&new, now).await?;
+        for donor in &again {
+            tx.meet_again(donor).await?;
+        }
+        Ok(())
     }
 }

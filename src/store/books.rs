@@ -40,6 +40,7 @@ impl Tx {
         books.link();
         self.load_pledges(&mut books).await?;
         self.load_accounts(&mut books).await?;
+        books.forget_donors();
         Ok(books)
     }
 

@@ -91,26 +91,22 @@ impl Store {
         // In one order, whoever stores them: two processes that hear the same events would else wait for each other.
         let mut events: Vec<&NewEvent> = events.iter().collect();
         events.sort_by(|one, two| one.envelope.id.cmp(&two.envelope.id));
-        let mut tx = self.db.begin().await?;
-        let stored = tx
-            .batch(
-            "INSERT INTO stripe_events (id, kind, object_id, api_version, livemode, stripe_created_at, received_at, state, \
-             attempts, due_at, lease_until, error, settled_at) \
-             VALUES {(?, ?, ?, ?, ?, ?, ?, ?, 0, ?, 0, ?, ?)} ON CONFLICT (id) DO NOTHING",
-            &events,
-            |query, event| bind(query, event),
-        )
-        .await?;
-        tx.batch(
-            "INSERT INTO stripe_event_bodies (event_id, body) VALUES {(?, ?)} ON CONFLICT (event_id) DO NOTHING",
-            &events,
-            |query, event| query.bind(event.envelope.id.clone()).bind(event.body.clone()),
-        )
-        .await?;
-        crate::crash::passing("ingest before commit");
-        tx.commit().await?;
-        crate::crash::passing("ingest after commit");
-        Ok(stored)
+        events.dedup_by(|one, two| one.envelope.id == two.envelope.id);
+        loop {
+            let mut tx = self.db.begin().await?;
+            let stored = tx.insert_events(&events).await?;
+            if stored == events.len() as u64 {
+                crate::crash::passing("ingest before commit");
+                tx.commit().await?;
+                crate::crash::passing("ingest after commit");
+                return Ok(stored);
+            }
+            // Some are there already, and their bodies may have been forgotten: those must not come back.
+            tx.rollback().await?;
+            let ids: Vec<String> = events.iter().map(|event| event.envelope.id.clone()).collect();
+            let held = self.events_held(&ids).await?;
+            events.retain(|event| !held.contains(&event.envelope.id));
+        }
     }
 
     /// Takes up to a batch of events that are due, oldest first, for the holder of `token` until `until`.
@@ -254,6 +250,41 @@ impl Store {
 }
 
 impl Tx {
+    /// Stores events, each with its body; how many of them were new.
+    async fn insert_events(&mut self, events: &[&NewEvent]) -> Result<u64, StoreError> {
+        let stored = self
+            .batch(
+                "INSERT INTO stripe_events (id, kind, object_id, api_version, livemode, stripe_created_at, received_at, state, \
+                 attempts, due_at, lease_until, error, settled_at) \
+                 VALUES {(?, ?, ?, ?, ?, ?, ?, ?, 0, ?, 0, ?, ?)} ON CONFLICT (id) DO NOTHING",
+                events,
+                |query, event| bind(query, event),
+            )
+            .await?;
+        self.batch(
+            "INSERT INTO stripe_event_bodies (event_id, body) VALUES {(?, ?)} ON CONFLICT (event_id) DO NOTHING",
+            events,
+            |query, event| query.bind(event.envelope.id.clone()).bind(event.body.clone()),
+        )
+        .await?;
+        Ok(stored)
+    }
+
+    /// Deletes the bodies of these events.
+    pub async fn delete_bodies(&mut self, event_ids: &[impl AsRef<str>]) -> Result<u64, StoreError> {
+        if event_ids.is_empty() {
+            return Ok(0);
+        }
+        self.keyed("DELETE FROM stripe_event_bodies WHERE event_id IN {?}").keys(event_ids).run().await
+    }
+
+    /// Deletes the bodies of those of these events that are done with or parked.
+    pub async fn delete_applied_bodies(&mut self, event_ids: &[&str]) -> Result<u64, StoreError> {
+        let done = "DELETE FROM stripe_event_bodies WHERE event_id IN \
+                    (SELECT id FROM stripe_events WHERE id IN {?} AND state <> 'received')";
+        self.keyed(done).keys(event_ids).run().await
+    }
+
     /// Marks events as done inside the transaction that did it. Fails when the lease has passed to another worker.
     pub async fn settle_events(
         &mut self,

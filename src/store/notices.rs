@@ -27,7 +27,7 @@ impl Notice {
                 "SELECT y.stripe_key AS row_key, COALESCE(o.updated_at, g.created_at) AS news_at, \
                  COALESCE(o.updated_at, g.created_at) AS happened_at, y.amount_minor, y.currency, g.frequency, g.campaign, \
                  g.locale, d.id AS donor_id, d.email_sealed, i.object_id, i.fact \
-                 FROM payments y JOIN pledges g ON g.id = y.pledge_id LEFT JOIN donors d ON d.id = g.donor_id \
+                 FROM payments y JOIN pledges g ON g.id = y.pledge_id LEFT JOIN donors d ON d.id = g.donor_id AND d.address_gone_at IS NULL \
                  LEFT JOIN stripe_objects o ON o.object_id = y.stripe_key \
                  LEFT JOIN stripe_objects i ON i.object_id = COALESCE((SELECT MIN(p.object_id) FROM stripe_objects p \
                    WHERE p.invoice_id = y.stripe_key AND p.kind = 'payment_intent'), y.stripe_key) \
@@ -41,7 +41,7 @@ impl Notice {
             Self::PledgeEnded => {
                 "SELECT g.id AS row_key, g.ended_at AS news_at, g.ended_at AS happened_at, g.total_minor AS amount_minor, \
                  g.currency, g.frequency, g.campaign, g.locale, d.id AS donor_id, d.email_sealed, o.object_id, o.fact \
-                 FROM pledges g LEFT JOIN donors d ON d.id = g.donor_id \
+                 FROM pledges g LEFT JOIN donors d ON d.id = g.donor_id AND d.address_gone_at IS NULL \
                  LEFT JOIN stripe_objects o ON o.object_id = g.stripe_subscription_id \
                  WHERE g.ended_at IS NOT NULL AND g.end_told_at IS NULL AND g.id > $3 \
                  AND (g.ended_at <= $1 OR (g.ended_at <= $2 AND d.id IS NOT NULL AND g.frequency <> 'once' AND g.status = 'canceled' AND g.paid_at IS NOT NULL)) \
@@ -53,7 +53,7 @@ impl Notice {
                  r.created_at AS happened_at, r.amount_minor, r.currency, g.frequency, g.campaign, g.locale, \
                  d.id AS donor_id, d.email_sealed, o.object_id, o.fact \
                  FROM refunds r JOIN payments y ON y.stripe_key = r.stripe_key JOIN pledges g ON g.id = y.pledge_id \
-                 LEFT JOIN donors d ON d.id = g.donor_id \
+                 LEFT JOIN donors d ON d.id = g.donor_id AND d.address_gone_at IS NULL \
                  LEFT JOIN stripe_objects o ON o.object_id = r.stripe_refund_id AND o.kind = 'refund' \
                  WHERE r.status = 'succeeded' AND r.told_at IS NULL AND r.stripe_refund_id > $3 \
                  AND (COALESCE(o.updated_at, r.created_at) <= $1 OR (o.updated_at <= $2 AND d.id IS NOT NULL)) ORDER BY r.stripe_refund_id LIMIT $4"
@@ -228,7 +228,7 @@ impl Store {
             .db
             .read(
                 "SELECT g.id, g.campaign, g.locale, d.id AS donor_id, d.email_sealed, o.fact, \
-                 g.renewal_told_for FROM pledges g JOIN donors d ON d.id = g.donor_id \
+                 g.renewal_told_for FROM pledges g JOIN donors d ON d.id = g.donor_id AND d.address_gone_at IS NULL \
                  JOIN stripe_objects o ON o.object_id = g.stripe_subscription_id \
                  WHERE g.frequency = 'annual' AND g.status = 'active' AND g.id > $1 ORDER BY g.id LIMIT $2",
             )

@@ -70,7 +70,7 @@ impl Store {
                 "SELECT y.stripe_key, y.amount_minor, y.currency, y.succeeded_at, g.frequency, g.campaign, g.locale, \
                  d.id AS donor_id, d.email_sealed, o.fact AS subscription, (SELECT COUNT(*) FROM payments e \
                    WHERE e.pledge_id = y.pledge_id AND e.status = 'succeeded' AND e.succeeded_at < y.succeeded_at) AS earlier \
-                 FROM payments y JOIN pledges g ON g.id = y.pledge_id JOIN donors d ON d.id = g.donor_id \
+                 FROM payments y JOIN pledges g ON g.id = y.pledge_id JOIN donors d ON d.id = g.donor_id AND d.address_gone_at IS NULL \
                  LEFT JOIN stripe_objects o ON o.object_id = g.stripe_subscription_id \
                  WHERE y.receipt_at IS NULL AND y.succeeded_at IS NOT NULL AND y.succeeded_at > $1 \
                  AND y.succeeded_at <= $2 AND y.status = 'succeeded' ORDER BY y.succeeded_at LIMIT $3",

@@ -12,6 +12,14 @@ pub enum Mark {
     SweptUntil,
     /// When a sweep last ended, by our clock.
     SweepFinished,
+    /// Up to when, by our clock, the bodies of applied events are forgotten.
+    AppliedBodiesForgotten,
+    /// The same of ignored ones.
+    IgnoredBodiesForgotten,
+    /// The same of parked ones.
+    ParkedBodiesForgotten,
+    /// Up to when, by our clock, ignored events were looked into for forgotten pledges.
+    IgnoredBodiesSeen,
 }
 
 impl Mark {
@@ -20,6 +28,10 @@ impl Mark {
             Self::WebhookReceived => "webhook_received",
             Self::SweptUntil => "swept_until",
             Self::SweepFinished => "sweep_finished",
+            Self::AppliedBodiesForgotten => "applied_bodies_forgotten",
+            Self::IgnoredBodiesForgotten => "ignored_bodies_forgotten",
+            Self::ParkedBodiesForgotten => "parked_bodies_forgotten",
+            Self::IgnoredBodiesSeen => "ignored_bodies_seen",
         }
     }
 }

@@ -11,7 +11,6 @@ use futures_util::stream::{self, StreamExt as _};
 use tokio::time::Instant;
 
 use super::checkouts::CheckoutWorker;
-use super::retention::Retention;
 use crate::clock::{HOUR, MINUTE};
 use crate::domain::event::{News, Reading};
 use crate::gateway::{Gateway, decode};
@@ -55,11 +54,6 @@ impl EventWorker {
     pub fn new(reconciler: Reconciler, opener: Arc<Opener>, gateway: Gateway) -> Self {
         let token = reconciler.random.hex();
         Self { reconciler, opener, gateway, token }
-    }
-
-    /// The retention of the same database, on the same clock.
-    pub fn retention(&self) -> Retention {
-        Retention { store: self.reconciler.store.clone(), clock: self.reconciler.clock.clone() }
     }
 
     /// What ends spent checkouts of the same database, on the same clock, at the same Stripe.

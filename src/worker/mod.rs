@@ -73,11 +73,12 @@ pub struct Jobs {
     pub outbox: OutboxWorker,
     /// None where Stripe is not to be looked through.
     pub sweep: Option<SweepWorker>,
+    pub retention: Retention,
 }
 
 /// Does all of it until `stop`. `arrived` is rung when an event was stored by this process.
 pub async fn run(jobs: Jobs, arrived: Arc<Notify>, stop: CancellationToken) {
-    let Jobs { events, desk, receipts, notices, outbox, sweep } = jobs;
+    let Jobs { events, desk, receipts, notices, outbox, sweep, retention } = jobs;
     let checkouts = events.checkouts();
     let requests = RequestWorker::new(desk.clone());
     let newsletter = NewsletterWorker { desk: desk.clone() };
@@ -94,6 +95,7 @@ pub async fn run(jobs: Jobs, arrived: Arc<Notify>, stop: CancellationToken) {
         run_events(events, arrived, stop.clone()),
         run_checkouts(checkouts, stop.clone()),
         run_sweep(sweep, stop.clone()),
+        rounds(retention, stop.clone()),
         rounds(requests, stop.clone()),
         rounds(newsletter, stop.clone()),
         rounds(reminders, stop.clone()),
@@ -227,6 +229,15 @@ impl Job for OutboxWorker {
     }
 }
 
+impl Job for Retention {
+    const NAME: &'static str = "retention";
+
+    async fn round(&mut self) -> Result<usize, String> {
+        // However much was forgotten, more is due in an hour.
+        self.run_once().await.map(|_| 0).map_err(|error| error.code())
+    }
+}
+
 impl Job for RequestWorker {
     const NAME: &'static str = "requests";
 
@@ -293,22 +304,10 @@ async fn run_checkouts(worker: CheckoutWorker, stop: CancellationToken) {
     }
 }
 
-/// Applies events until `stop`, and forgets what is due in between; a batch that has begun is finished.
+/// Applies events until `stop`; a batch that has begun is finished.
 async fn run_events(worker: EventWorker, arrived: Arc<Notify>, stop: CancellationToken) {
-    let retention = worker.retention();
-    let mut forget_at = i64::MIN;
     let mut interrupted = false;
     while !stop.is_cancelled() {
-        let now = retention.clock.now();
-        if now >= forget_at {
-            forget_at = now + FORGET_EVERY;
-            if let Err(error) = retention.run_once().await {
-                tracing::warn!(
-                    reason = error.code(),
-                    "what has had its time could not be forgotten; trying again later"
-                );
-            }
-        }
         let rest = match work(&worker, &mut interrupted).await {
             Ok(0) => REST,
             Ok(events) if events < BATCH => {

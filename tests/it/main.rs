@@ -26,6 +26,8 @@ mod deploy;
 #[cfg(test)]
 mod doctor;
 #[cfg(test)]
+mod erase;
+#[cfg(test)]
 mod evidence;
 #[cfg(test)]
 mod export;

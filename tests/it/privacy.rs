@@ -9,8 +9,9 @@ use mainstay::service::backup::{PgPrograms, take};
 use secrecy::ExposeSecret as _;
 use serde_json::json;
 
-use crate::support::app::{KEYS, TestApp};
+use crate::support::app::{DAY, KEYS, TestApp, session_of};
 use crate::support::database::Kind;
+use crate::support::erasing::{eraser, forget, sealed, standing, whoever_has};
 use crate::support::log::Log;
 use crate::support::{postgres, stored};
 
@@ -50,7 +51,9 @@ async fn backed_up(app: &TestApp) -> Vec<u8> {
     let url = DatabaseUrl::parse(&app.database.url).expect("an address");
     take(app.store(), &url, &PgPrograms::within(vec![postgres::programs()]), &file).await.expect("it is taken");
     if app.database.kind == Kind::Sqlite {
-        return std::fs::read(&file).expect("it is read");
+        let backup = std::fs::read(&file).expect("it is read");
+        std::fs::remove_file(&file).expect("it is removed");
+        return backup;
     }
     let restore =
         std::process::Command::new(postgres::programs().join("pg_restore")).arg("--file=-").arg(&file).output();
@@ -112,7 +115,42 @@ async fn no_trace_is_left(kind: Kind) {
     app.work_later("UTC").await;
     let kinds: Vec<String> = app.mails().await.into_iter().map(|mail| mail.kind).collect();
     assert_eq!(kinds, ["newsletter_confirmation"]);
+    stolen_when_all_is_forgotten(&app).await;
     app.finish().await;
+}
+
+/// Whoever takes the files of a database that has been lived in, once its donor was erased and all clocks have run out, has
+/// nothing of them: neither in clear nor sealed.
+async fn stolen_when_all_is_forgotten(app: &TestApp) {
+    const AGENT: &str = "Marked-Agent/7.7 (Xq7Zk)";
+    const ADDRESS_ON_THE_NETWORK: &str = "203.0.113.77";
+    let gift = json!({"frequency": "once", "amount_minor": 2500, "currency": "USD"});
+    let request = app.http.post(format!("{}/v1/pledges", app.url)).json(&gift).header("user-agent", AGENT);
+    let answer = request.header("x-forwarded-for", ADDRESS_ON_THE_NETWORK).send().await.expect("an answer");
+    assert_eq!(answer.status(), 201);
+    let person = Person { email: ADDRESS.to_owned(), name: NAME.to_owned() };
+    let session = session_of(&answer.json().await.expect("JSON"));
+    app.sandbox.pay_as(&session, Card::Works, person).await.expect("the session is open");
+    app.settle().await;
+    let noted = sealed(&app.database).await;
+    assert!(noted.len() > 10, "{}", noted.len());
+    eraser(app).erase_donor(&whoever_has(ADDRESS), false).await.expect("it is erased");
+    app.settle().await;
+    app.clock.advance(91 * DAY);
+    forget(app).await;
+    assert!(app.store().purge().await.expect("it is purged"));
+    assert_eq!(
+        sealed(&app.database).await,
+        Vec::<Vec<u8>>::new(),
+        "nothing is left to be sealed, {:?}",
+        app.database.kind
+    );
+    let bytes = stored::everything(&app.database).await;
+    assert_eq!(leak(&bytes), None, "in clear, {:?}", app.database.kind);
+    assert_eq!(standing(&noted, &bytes).len(), 0, "sealed, {:?}", app.database.kind);
+    for word in ["last4", "fingerprint", "4242424242424242", AGENT, ADDRESS_ON_THE_NETWORK] {
+        assert!(!bytes.windows(word.len()).any(|window| window == word.as_bytes()), "{word}, {:?}", app.database.kind);
+    }
 }
 
 #[tokio::test]

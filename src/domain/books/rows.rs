@@ -36,6 +36,8 @@ pub struct PledgeEntry {
     pub stripe_subscription_id: Option<String>,
     pub stripe_customer_id: Option<String>,
     pub donor_id: Option<String>,
+    /// Whether nothing may tell any more who gave it.
+    pub forgotten: bool,
 }
 
 /// One attempt to move money: keyed by the invoice for recurring gifts, by the payment intent for one-time ones.

@@ -3,10 +3,13 @@
 use super::{Outcome, Patient, look, span};
 use crate::clock::{DAY, HOUR};
 use crate::config::LenientSettings;
+use crate::domain::retention::Periods;
 use crate::id::Random;
 use crate::service::event_body;
+use crate::service::forget::Forgetter;
 use crate::service::later::KEEP_REQUESTS;
 use crate::service::start_pledge::KEY_LIFE;
+use crate::store::StoreError;
 use crate::vault::{IndexKey, Opener, Sealer};
 
 /// What is to be forgotten is looked for each hour; so much later something is wrong, in seconds.
@@ -83,7 +86,12 @@ async fn retention(patient: &Patient<'_>) -> Outcome {
     let name = "privacy.retention";
     let Some(store) = patient.store() else { return Outcome::passed_over(name, "there is no database to look at") };
     let (keys, requests) = (patient.now - KEY_LIFE - LATE, patient.now - KEEP_REQUESTS - LATE);
-    match look(store.overdue(keys, requests)).await {
+    let periods = patient.settings.keep.unwrap_or(Periods::DEFAULT);
+    let forgetter = Forgetter { store: store.clone(), periods };
+    let overdue = async {
+        Ok::<i64, StoreError>(store.overdue(keys, requests).await? + forgetter.overdue(patient.now - LATE).await?)
+    };
+    match Box::pin(look(overdue)).await {
         Ok(0) => Outcome::well(name, "nothing is kept longer than it should be"),
         Ok(overdue) => {
             let what = format!("{overdue} rows should have been forgotten by now.");

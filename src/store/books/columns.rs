@@ -10,7 +10,7 @@ macro_rules! object_columns {
 macro_rules! pledge_columns {
     () => {
         "SELECT id, campaign, source, frequency, status, given_up_at, settled_at, paid_at, ended_at, paid_after_end_at, spent_at, \
-         stripe_subscription_id, stripe_customer_id, donor_id FROM pledges WHERE "
+         stripe_subscription_id, stripe_customer_id, donor_id, forgotten_at FROM pledges WHERE "
     };
 }
 

@@ -56,6 +56,7 @@ pub(super) struct PledgeRow {
     stripe_subscription_id: Option<String>,
     stripe_customer_id: Option<String>,
     donor_id: Option<String>,
+    forgotten_at: Option<i64>,
 }
 
 impl PledgeRow {
@@ -76,6 +77,7 @@ impl PledgeRow {
             stripe_subscription_id: self.stripe_subscription_id,
             stripe_customer_id: self.stripe_customer_id,
             donor_id: self.donor_id,
+            forgotten: self.forgotten_at.is_some(),
         })
     }
 }

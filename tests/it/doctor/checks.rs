@@ -310,6 +310,14 @@ async fn privacy(ward: &mut Ward) {
         &[("privacy.retention", Failed)],
     )
     .await;
+    ward.finds_after(
+        "UPDATE pledges SET paid_at = paid_at - 3000000, ended_at = 1, status = REPLACE(status, 'active', 'canceled') \
+         WHERE paid_at IS NOT NULL",
+        "UPDATE pledges SET paid_at = paid_at + 3000000, ended_at = NULL, status = REPLACE(status, 'canceled', 'active') \
+         WHERE paid_at IS NOT NULL",
+        &[("privacy.retention", Failed)],
+    )
+    .await;
 }
 
 /// Events that Stripe made and that never came: what was made cannot be made undone, so it comes last.

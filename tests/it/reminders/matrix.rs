@@ -6,6 +6,7 @@ use mainstay::sandbox::Card;
 use super::who::give;
 use crate::support::app::{DAY, TestApp};
 use crate::support::database::BOTH;
+use crate::support::erasing::{eraser, whoever_has};
 use crate::support::later::{desk, reminder};
 use crate::support::reversals::newest_charge;
 
@@ -30,6 +31,8 @@ enum Step {
     Cancels,
     Unsubscribes,
     Never,
+    /// Asks to be erased.
+    IsErased,
     /// Nothing of the reader's doing: a mail came back, or was called spam.
     Suppressed(&'static str),
 }
@@ -38,8 +41,8 @@ const fn cell(name: &'static str, before: Step, after: Step, mail: bool, stands:
     Cell { name, before, after, mail, stands }
 }
 
-const CELLS: [Cell; 18] = {
-    use Step::{Cancels, Gives, GivesAndIsRefunded, IsRefunded, Never, Nothing, Suppressed, Unsubscribes};
+const CELLS: [Cell; 20] = {
+    use Step::{Cancels, Gives, GivesAndIsRefunded, IsErased, IsRefunded, Never, Nothing, Suppressed, Unsubscribes};
     [
         cell("nothing", Nothing, Nothing, true, "done sent"),
         cell("gave", Nothing, Gives("once", Card::Works), false, "done gave"),
@@ -59,6 +62,8 @@ const CELLS: [Cell; 18] = {
         cell("cancelled", Gives("monthly", Card::Works), Cancels, true, "done sent"),
         cell("unsubscribed", Nothing, Unsubscribes, false, "done unsubscribed"),
         cell("never", Nothing, Never, false, "done never"),
+        cell("erased", Nothing, IsErased, false, "done erased"),
+        cell("erased-giver", Gives("monthly", Card::Works), IsErased, false, "done erased"),
         cell("bounced", Nothing, Suppressed("bounced"), false, "done bounced"),
         cell("complained", Nothing, Suppressed("complained"), false, "done complained"),
         cell("bounced-giver", Gives("once", Card::Works), Suppressed("bounced"), false, "done bounced"),
@@ -103,6 +108,11 @@ async fn step(app: &TestApp, step: Step, address: &str, reader: &mut Reader) {
             assert_eq!(status, 200);
         }
         Step::Never => assert_eq!(app.press(&format!("{}/never", reader.link), "").await.0, 200),
+        Step::IsErased => {
+            let erased = eraser(app).erase_donor(&whoever_has(address), false).await.expect("it is erased");
+            assert_eq!(erased.reminders, 1);
+            app.settle().await;
+        }
         Step::Suppressed(reason) => {
             let index = desk(app.store(), &app.clock, "UTC").index.of(MAIL_INDEX, address);
             app.store().suppress(&index, reason, app.clock.now()).await.expect("suppressed");

@@ -8,6 +8,7 @@ pub mod axe;
 pub mod browser;
 pub mod database;
 pub mod desk;
+pub mod erasing;
 pub mod gate;
 pub mod journeys;
 pub mod later;
