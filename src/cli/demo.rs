@@ -3,31 +3,40 @@
 //!
 //! It must not touch `mainstay.db`, `mainstay.env` or Stripe. Invariant: its folder is gone when it ends.
 
+pub(super) mod agreement;
 mod paper;
+mod seed;
+mod story;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::Args;
 use secrecy::ExposeSecret as _;
 use tokio::net::TcpListener;
 
+use seed::Story;
+
 use super::demo_once;
 use super::sandbox::read_origin;
 use super::serve::StopSignals;
 use super::{CliError, print};
-use crate::app::{App, Running};
-use crate::clock::{Clock, MINUTE};
+use crate::app::{App, AppError, Running};
+use crate::clock::{Clock, DAY, MINUTE};
 use crate::config::{
     Basics, DEFAULT_RENEWAL_NOTICE_DAYS, DatabaseUrl, Log, LogFormat, MailSettings, MailTransport, NewsroomZone,
     Origin, Receipts, ReminderSettings, Sending, Settings, StripeKey, SweepSettings, WebSettings, WorkerSettings,
     live_stripe_key_in_environment,
 };
+use crate::domain::calendar::number_of;
 use crate::domain::campaign::DEFAULT;
 use crate::domain::mailbox::{Line, Mailbox};
 use crate::domain::reminder::{DEFAULT_HOUR, DEFAULT_STALE_DAYS};
+use crate::gateway::{Gateway, GatewayConfig};
 use crate::id::Random;
 use crate::sandbox::{Delivery, Options, Sandbox};
+use crate::store::{Period, Store};
 use crate::vault::NewKeys;
 
 /// What a server calls the sandbox with. Both are known to everybody and open nothing else.
@@ -35,6 +44,10 @@ pub(super) const SANDBOX_API_KEY: &str = "sk_test_sandbox";
 pub(super) const SANDBOX_WEBHOOK_SECRET: &str = "whsec_sandbox";
 /// Days of the demo are counted in this zone.
 const ZONE: &str = "UTC";
+/// How long all events together may take to be reconciled; far longer than they need.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long to wait before looking again.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
 /// Where its mails lie, in its folder.
 const INBOX: &str = "mails";
 /// Where the server and the sandbox listen unless told otherwise; a free port if these are taken.
@@ -45,12 +58,16 @@ const SANDBOX_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net
 #[command(after_help = "\
 Examples:
   mainstay demo           give on a page, pay with a test card, move the clock
+  mainstay demo --empty   the same before anybody gave
   mainstay demo --once    the same without a person: three gifts, three months, the report
 It keeps nothing, and refuses to run where a live Stripe key is set.")]
 pub(super) struct Demo {
     /// Make three gifts, move the clock three months, print the revenue, and end.
     #[arg(long)]
     once: bool,
+    /// Begin before anybody gave, instead of after eighteen months of 200 readers.
+    #[arg(long)]
+    empty: bool,
     /// Where the server listens [default: 127.0.0.1:8787, or a free port]
     #[arg(long, value_name = "ADDR")]
     listen: Option<SocketAddr>,
@@ -93,13 +110,16 @@ impl Demo {
         }
         let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("mainstay"));
         let day = super::report::day_of_clock(&ends.clock);
+        let from = if self.empty { day } else { day.saturating_sub(jiff::Span::new().months(18)) };
         print(&format!(
-            "Mainstay demo: no real money moves, and nothing is kept when it ends (Ctrl-C).\n\
+            "{}\
+             Mainstay demo: no real money moves, and nothing is kept when it ends (Ctrl-C).\n\
              article      {}paper/en  (a newspaper of another origin, with the widget in its middle)\n\
              giving page  {}/give\n\
              inbox        {}inbox  (every mail it sends)\n\
              sandbox      {}  (what Stripe sees; its buttons move the clock)\n\
-             report       {} report revenue --from {day} --to {} --database-url {}\n",
+             report       {} report revenue --from {from} --to {} --database-url {}\n",
+            ends.past,
             ends.sandbox_url,
             ends.public_url,
             ends.sandbox_url,
@@ -133,55 +153,116 @@ pub(super) struct Ends {
     /// With a slash at the end.
     pub sandbox_url: String,
     pub sandbox: Sandbox,
-    pub store: crate::store::Store,
+    pub store: Store,
+    pub gateway: Gateway,
     pub clock: Clock,
+    /// What is to be said of what was given before.
+    pub past: String,
 }
 
 impl Stage {
     async fn set(demo: &Demo, folder: &Path, random: Random) -> Result<Self, CliError> {
-        let clock = Clock::system();
+        let now = Clock::system().now();
+        let seeded = !demo.once && !demo.empty;
+        let clock = if seeded { Clock::manual(seed::begins_at(now)) } else { Clock::system() };
         let (listener, own) = listen(demo.listen, LISTEN).await?;
         let sandbox = start_sandbox(demo.sandbox_listen, &clock, &random).await?;
         let sandbox_url = public(demo.sandbox_public_url.as_ref(), &sandbox.url());
         sandbox.reached_at(&sandbox_url);
-        sandbox.add_endpoint(&format!("{own}/webhooks/stripe"), SANDBOX_WEBHOOK_SECRET);
         sandbox.show_inbox(folder.join(INBOX));
         let public_url = demo.public_url.clone().or_else(|| Origin::parse(&own)).ok_or_else(impossible)?;
         let url = public_url.to_string();
         // The newspaper is on the sandbox's origin.
         let paper = Origin::parse(sandbox_url.trim_end_matches('/')).ok_or_else(impossible)?;
         let settings = settings(folder, public_url, paper, &sandbox.url(), &random)?;
-        let started = async {
-            let app = App::start_on(listener, settings, clock.clone(), random).await?;
-            if let Some(plain) = app.store.campaign(DEFAULT).await? {
-                let campaign = paper::dressed(plain);
-                app.store.put_campaign(&campaign, clock.now()).await?;
-                paper::publish(&sandbox, &sandbox_url, &url, &campaign);
-            }
-            Ok(app)
+        let stripe = GatewayConfig {
+            api_url: settings.stripe_api_url.to_string(),
+            secret_key: settings.stripe_secret_key.secret().clone(),
         };
-        let app = match started.await {
-            Ok(app) => app,
+        let address = listener.local_addr().map_err(|error| cannot_listen(LISTEN, "--listen", &error))?;
+        let started = async {
+            let gateway = Gateway::new(&stripe, random.clone()).map_err(AppError::from)?;
+            let webhooks = format!("{own}/webhooks/stripe");
+            let listener = if seeded {
+                let story = Story::new(sandbox.clone(), clock.clone(), now);
+                story.live(listener, &settings, &webhooks, &random).await?;
+                let again = TcpListener::bind(address).await;
+                again.map_err(|error| cannot_listen(address, "--listen", &error))?
+            } else {
+                sandbox.add_endpoint(&webhooks, SANDBOX_WEBHOOK_SECRET);
+                listener
+            };
+            sandbox.deliver_by_itself();
+            let app = App::start_on(listener, settings, clock.clone(), random).await?;
+            let mut ends = Ends {
+                public_url: url,
+                app_url: own,
+                sandbox_url,
+                sandbox: sandbox.clone(),
+                store: app.store.clone(),
+                gateway,
+                clock,
+                past: String::new(),
+            };
+            ends.begin(seeded).await.map(|()| (app, ends))
+        };
+        match started.await {
+            Ok((app, ends)) => Ok(Self { app, sandbox, ends }),
             Err(error) => {
                 sandbox.shutdown().await;
-                return Err(error);
+                Err(error)
             }
-        };
-        let ends = Ends {
-            public_url: url,
-            app_url: own,
-            sandbox_url,
-            sandbox: sandbox.clone(),
-            store: app.store.clone(),
-            clock,
-        };
-        Ok(Self { app, sandbox, ends })
+        }
     }
 
     async fn strike(self) {
         self.sandbox.shutdown().await;
         self.app.stop().await;
     }
+}
+
+impl Ends {
+    /// Dresses the campaign, hangs the newspaper out, and holds what was given before against what Stripe booked.
+    async fn begin(&mut self, seeded: bool) -> Result<(), CliError> {
+        if let Some(plain) = self.store.campaign(DEFAULT).await? {
+            let campaign = paper::dressed(plain);
+            self.store.put_campaign(&campaign, self.clock.now()).await?;
+            paper::publish(&self.sandbox, &self.sandbox_url, &self.public_url, &campaign);
+        }
+        if seeded {
+            let day = |at| number_of(super::report::day_of_clock(&Clock::manual(at)));
+            let now = self.clock.now();
+            self.past =
+                agreement::reached(self, Period { from: day(seed::begins_at(now)), to: day(now + DAY) }).await?;
+        }
+        Ok(())
+    }
+
+    pub async fn caught_up(&self) -> Result<(), CliError> {
+        caught_up(&self.sandbox, &self.store).await
+    }
+}
+
+/// Waits until every event was sent and reconciled.
+async fn caught_up(sandbox: &Sandbox, store: &Store) -> Result<(), CliError> {
+    let waited = tokio::time::timeout(PATIENCE, async {
+        loop {
+            sandbox.tick().await;
+            let sent = sandbox.deliver_pending().await;
+            let counts = store.count_events().await?;
+            if let Some(parked) = counts.get("parked").filter(|parked| **parked > 0) {
+                return Err(CliError::Failed(format!("{parked} events could not be reconciled")));
+            }
+            let known: i64 = counts.values().sum();
+            let made = i64::try_from(sandbox.count_events()).unwrap_or(i64::MAX);
+            if sent == 0 && counts.get("received") == Some(&0) && known >= made {
+                return Ok(());
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    });
+    let late = |_| CliError::Failed(format!("not every event was reconciled within {} s", PATIENCE.as_secs()));
+    waited.await.map_err(late)?
 }
 
 /// A listener where it was asked for; else at `usual`, or on a free port if that is taken. And how this process
@@ -200,10 +281,11 @@ async fn listen(asked: Option<SocketAddr>, usual: SocketAddr) -> Result<(TcpList
     Ok((listener, reachable(&format!("http://{address}"))))
 }
 
+/// Who began it lets it deliver.
 async fn start_sandbox(asked: Option<SocketAddr>, clock: &Clock, random: &Random) -> Result<Sandbox, CliError> {
     let start = |listen| {
         let (clock, random) = (clock.clone(), random.clone());
-        Sandbox::start(Options { listen, clock, random, delivery: Delivery::Automatic })
+        Sandbox::start(Options { listen, clock, random, delivery: Delivery::Manual })
     };
     let started = match asked {
         Some(address) => start(address).await,

@@ -2,20 +2,15 @@
 //!
 //! It does what a browser would: makes pledges by the API, pays on the sandbox's page, presses its dashboard's buttons.
 
-use std::time::Duration;
-
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::CliError;
-use super::demo::Ends;
+use super::demo::{Ends, agreement};
 use super::report::{self, day_of_clock};
+use crate::domain::calendar::number_of;
 use crate::domain::report::By;
-
-/// How long all events together may take to be reconciled; far longer than they need.
-const PATIENCE: Duration = Duration::from_secs(30);
-/// How long to wait before looking again.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
+use crate::store::Period;
 
 const GIFTS: [(&str, i64, &str, &str); 3] =
     [("once", 2500, "USD", "paid"), ("monthly", 200, "EUR", "active"), ("annual", 5000, "JPY", "active")];
@@ -29,7 +24,7 @@ struct Made {
     checkout_url: String,
 }
 
-/// Plays it through and returns the revenue table.
+/// Plays it through and returns the revenue table, and whether it agrees with Stripe.
 pub(super) async fn play(ends: &Ends) -> Result<String, CliError> {
     let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build();
     let player = Player { client: client.map_err(|error| failed("preparing", &error))?, ends };
@@ -41,7 +36,7 @@ pub(super) async fn play(ends: &Ends) -> Result<String, CliError> {
         player.pay(&made.checkout_url).await?;
         pledges.push((made.id, settled));
     }
-    player.caught_up().await?;
+    ends.caught_up().await?;
     for (id, settled) in &pledges {
         let status = player.status(id).await?;
         if status != *settled {
@@ -49,11 +44,13 @@ pub(super) async fn play(ends: &Ends) -> Result<String, CliError> {
         }
     }
     player.refund_part_of("usd", REFUND_MINOR).await?;
-    player.caught_up().await?;
+    ends.caught_up().await?;
     player.post_form(&format!("{}clock", ends.sandbox_url), &[("by", "quarter")]).await?;
-    player.caught_up().await?;
+    ends.caught_up().await?;
     let to = day_of_clock(&ends.clock).saturating_add(jiff::Span::new().days(1));
-    Ok(report::table(&report::revenue(&ends.store, "UTC", from, to, By::Month, report::View::Charge).await?))
+    let table = report::table(&report::revenue(&ends.store, "UTC", from, to, By::Month, report::View::Charge).await?);
+    let agreement = agreement::reached(ends, Period { from: number_of(from), to: number_of(to) }).await?;
+    Ok(table + &agreement)
 }
 
 struct Player<'a> {
@@ -97,28 +94,6 @@ impl Player<'_> {
         let pledge: Value =
             answer.map_err(|error| failed(what, &error))?.json().await.map_err(|error| failed(what, &error))?;
         Ok(pledge["status"].as_str().unwrap_or_default().to_owned())
-    }
-
-    /// Waits until every event was sent and reconciled.
-    async fn caught_up(&self) -> Result<(), CliError> {
-        let waited = tokio::time::timeout(PATIENCE, async {
-            loop {
-                self.ends.sandbox.tick().await;
-                let sent = self.ends.sandbox.deliver_pending().await;
-                let counts = self.ends.store.count_events().await?;
-                if let Some(parked) = counts.get("parked").filter(|parked| **parked > 0) {
-                    return Err(CliError::Failed(format!("{parked} events could not be reconciled")));
-                }
-                let known: i64 = counts.values().sum();
-                let made = i64::try_from(self.ends.sandbox.events().len()).unwrap_or(i64::MAX);
-                if sent == 0 && counts.get("received") == Some(&0) && known >= made {
-                    return Ok(());
-                }
-                tokio::time::sleep(LOOK_AGAIN).await;
-            }
-        });
-        let late = |_| CliError::Failed(format!("not every event was reconciled within {} s", PATIENCE.as_secs()));
-        waited.await.map_err(late)?
     }
 }
 

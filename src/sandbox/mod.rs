@@ -182,9 +182,14 @@ impl Sandbox {
         }));
         tokio::spawn(server::serve(sandbox.clone(), listener));
         if options.delivery == Delivery::Automatic {
-            tokio::spawn(sandbox.clone().run());
+            sandbox.deliver_by_itself();
         }
         Ok(sandbox)
+    }
+
+    /// From now on a task in the background does so, as with [`Delivery::Automatic`].
+    pub fn deliver_by_itself(&self) {
+        tokio::spawn(self.clone().run());
     }
 
     async fn run(self) {
@@ -311,6 +316,18 @@ impl Sandbox {
     #[must_use]
     pub fn events(&self) -> Vec<SentEvent> {
         self.lock().events.clone()
+    }
+
+    /// How many events there were so far.
+    #[must_use]
+    pub fn count_events(&self) -> usize {
+        self.lock().events.len()
+    }
+
+    /// The events that came after the first `known` ones, oldest first.
+    #[must_use]
+    pub fn events_after(&self, known: usize) -> Vec<SentEvent> {
+        self.lock().events.get(known..).unwrap_or_default().to_vec()
     }
 
     /// Sends an event once more to every endpoint at the next round. False when there is none of this id.

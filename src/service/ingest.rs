@@ -80,12 +80,7 @@ impl Inbox {
 }
 
 /// What is stored of a body: sealed, and ignored from the start where its type says nothing to us.
-pub(super) fn new_event(
-    key: &DataKey,
-    envelope: Envelope,
-    body: &[u8],
-    received_at: i64,
-) -> Result<NewEvent, VaultError> {
+pub fn new_event(key: &DataKey, envelope: Envelope, body: &[u8], received_at: i64) -> Result<NewEvent, VaultError> {
     let body = event_body::seal(key, &envelope.id, body)?;
     let note = match (is_handled(&envelope.kind), envelope.kind.is_empty()) {
         (true, _) => None,

@@ -26,6 +26,8 @@ fn demo_once_takes_three_gifts_refunds_a_part_and_prints_their_revenue() {
     assert!(refunded, "ten of the 25 dollars went back: {output}");
     let renewals = output.lines().filter(|row| row.contains("EUR")).count();
     assert_eq!(renewals, 4, "the monthly gift and three renewals: {output}");
+    let agreement = output.lines().find(|line| line.contains("agrees with Stripe to the cent"));
+    assert!(agreement.is_some_and(|line| line.starts_with("Of 7 lines")), "6 payments and a refund: {output}");
     assert!(std::fs::read_dir(folder.path()).expect("the folder").next().is_none(), "it leaves nothing here");
 }
 

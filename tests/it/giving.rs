@@ -24,7 +24,7 @@ struct Demo {
 impl Demo {
     fn start() -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let mut child = mainstay(&["demo", "--listen", "127.0.0.1:0", "--sandbox-listen", "127.0.0.1:0"])
+        let mut child = mainstay(&["demo", "--empty", "--listen", "127.0.0.1:0", "--sandbox-listen", "127.0.0.1:0"])
             .current_dir(folder.path())
             .stdout(Stdio::piped())
             .spawn()

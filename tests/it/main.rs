@@ -21,6 +21,7 @@ mod cuts;
 #[cfg(test)]
 mod damage;
 #[cfg(test)]
+mod demo;
 mod deploy;
 #[cfg(test)]
 mod doctor;
