@@ -178,6 +178,8 @@ ids! {
     ReminderId = "rmd";
     /// One signup to the newsletter.
     SignupId = "nls";
+    /// Something done at Stripe because a person of the newsroom asked for it.
+    ActionId = "act";
     /// One HTTP request, named in logs and errors.
     RequestId = "req";
 }

@@ -4,6 +4,7 @@
 //! Nothing here is async, reads a clock, or names a database, a web framework or Stripe's library. It imports nothing of
 //! ours but `id`.
 
+pub mod action;
 pub mod adoption;
 pub mod books;
 pub mod bounce;
@@ -26,3 +27,4 @@ pub mod reminder_report;
 pub mod report;
 pub mod return_url;
 pub mod settlement;
+pub mod story;

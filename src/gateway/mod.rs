@@ -11,8 +11,10 @@ pub mod decode;
 pub mod list;
 pub mod probe;
 pub mod reasons;
+pub mod refund;
 pub mod setup;
 pub mod signature;
+pub mod subscription;
 mod transport;
 
 use std::sync::{Arc, Mutex, PoisonError};
