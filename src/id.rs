@@ -178,6 +178,14 @@ ids! {
     ReminderId = "rmd";
     /// One signup to the newsletter.
     SignupId = "nls";
+    /// One of the newsroom's people who may sign in.
+    AdminId = "adm";
+    /// Somebody being signed in.
+    SessionId = "ses";
+    /// A token of a program.
+    TokenId = "tok";
+    /// An entry of the audit log.
+    AuditId = "aud";
     /// One HTTP request, named in logs and errors.
     RequestId = "req";
 }

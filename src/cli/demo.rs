@@ -19,16 +19,16 @@ use super::{CliError, print};
 use crate::app::{App, Running};
 use crate::clock::{Clock, MINUTE};
 use crate::config::{
-    Basics, DEFAULT_RENEWAL_NOTICE_DAYS, DatabaseUrl, Log, LogFormat, MailSettings, MailTransport, NewsroomZone,
-    Origin, Receipts, ReminderSettings, Sending, Settings, StripeKey, SweepSettings, WebSettings, WorkerSettings,
-    live_stripe_key_in_environment,
+    AdminSettings, Basics, DEFAULT_RENEWAL_NOTICE_DAYS, DatabaseUrl, Log, LogFormat, MailSettings, MailTransport,
+    NewsroomZone, Origin, Receipts, ReminderSettings, Sending, Settings, StripeKey, SweepSettings, WebSettings,
+    WorkerSettings, live_stripe_key_in_environment,
 };
 use crate::domain::campaign::DEFAULT;
 use crate::domain::mailbox::{Line, Mailbox};
 use crate::domain::reminder::{DEFAULT_HOUR, DEFAULT_STALE_DAYS};
 use crate::id::Random;
 use crate::sandbox::{Delivery, Options, Sandbox};
-use crate::vault::NewKeys;
+use crate::vault::{AdminKey, NewKeys};
 
 /// What a server calls the sandbox with. Both are known to everybody and open nothing else.
 pub(super) const SANDBOX_API_KEY: &str = "sk_test_sandbox";
@@ -253,6 +253,7 @@ fn settings(
         web: Some(WebSettings {
             mail_bounce_secret: None,
             newsletter_export_token: None,
+            admin: AdminSettings { key: Some(AdminKey::generate(random)), totp_required: false },
             public_url: public_url.clone(),
             allowed_origins: vec![paper],
             trusted_proxies: 0,

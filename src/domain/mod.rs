@@ -4,6 +4,7 @@
 //! Nothing here is async, reads a clock, or names a database, a web framework or Stripe's library. It imports nothing of
 //! ours but `id`.
 
+pub mod admin;
 pub mod adoption;
 pub mod books;
 pub mod bounce;
