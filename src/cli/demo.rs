@@ -25,9 +25,9 @@ use super::{CliError, print};
 use crate::app::{App, AppError, Running};
 use crate::clock::{Clock, DAY, MINUTE};
 use crate::config::{
-    Basics, DEFAULT_RENEWAL_NOTICE_DAYS, DatabaseUrl, Log, LogFormat, MailSettings, MailTransport, NewsroomZone,
-    Origin, Receipts, ReminderSettings, Sending, Settings, StripeKey, SweepSettings, WebSettings, WorkerSettings,
-    live_stripe_key_in_environment,
+    AdminSettings, Basics, DEFAULT_RENEWAL_NOTICE_DAYS, DatabaseUrl, Log, LogFormat, MailSettings, MailTransport,
+    NewsroomZone, Origin, Receipts, ReminderSettings, Sending, Settings, StripeKey, SweepSettings, WebSettings,
+    WorkerSettings, live_stripe_key_in_environment,
 };
 use crate::domain::calendar::number_of;
 use crate::domain::campaign::DEFAULT;
@@ -37,7 +37,7 @@ use crate::gateway::{Gateway, GatewayConfig};
 use crate::id::Random;
 use crate::sandbox::{Delivery, Options, Sandbox};
 use crate::store::{Period, Store};
-use crate::vault::NewKeys;
+use crate::vault::{AdminKey, NewKeys};
 
 /// What a server calls the sandbox with. Both are known to everybody and open nothing else.
 pub(super) const SANDBOX_API_KEY: &str = "sk_test_sandbox";
@@ -335,6 +335,7 @@ fn settings(
         web: Some(WebSettings {
             mail_bounce_secret: None,
             newsletter_export_token: None,
+            admin: AdminSettings { key: Some(AdminKey::generate(random)), totp_required: false },
             public_url: public_url.clone(),
             allowed_origins: vec![paper],
             trusted_proxies: 0,

@@ -5,6 +5,7 @@
 //! ours but `id`.
 
 pub mod action;
+pub mod admin;
 pub mod adoption;
 pub mod books;
 pub mod bounce;

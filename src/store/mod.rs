@@ -3,6 +3,7 @@
 //! This layer decides nothing: it reads and writes what `domain` computed. It must not talk to Stripe or send mail, and
 //! no transaction it opens may be held across a network call.
 
+mod admin;
 mod adoptions;
 mod backup;
 mod books;
@@ -26,6 +27,10 @@ mod schema;
 mod settlement;
 mod sweeps;
 
+pub use admin::{
+    Admin, ApiToken, AuditCursor, AuditEntry, LiveSession, NewAdmin, NewApiToken, NewAudit, NewSession, SessionKind,
+    TotpState,
+};
 pub use backup::{CopyError, check_copy, check_versions, mark_copy};
 pub use books::RevenueLines;
 pub use chain::{Link, TABLES as CHAINED_TABLES};
