@@ -156,7 +156,8 @@ fn turns(versions: &[(i64, String, Fact)]) -> Vec<Step> {
     for (at, event, fact) in versions {
         let Some(now) = Look::of(&fact.state) else { continue };
         for what in now.since(before.as_ref()) {
-            let amount_minor = if matches!(what, Happened::Began | Happened::Changed) { now.amount_minor } else { None };
+            let amount_minor =
+                if matches!(what, Happened::Began | Happened::Changed) { now.amount_minor } else { None };
             steps.push(Step { at: *at, what, amount_minor, event: event_of(event) });
         }
         before = Some(now);
@@ -234,7 +235,14 @@ mod tests {
 
     fn fact(at: i64, event: &str, state: State) -> Fact {
         let snapshot = Snapshot { grade: 0, at, step: 0, rank: 0, event: event.to_owned() };
-        Fact { snapshot, state, after: Vec::new(), rivals: Vec::new(), evidence: Evidence::default(), donor_as_of: None }
+        Fact {
+            snapshot,
+            state,
+            after: Vec::new(),
+            rivals: Vec::new(),
+            evidence: Evidence::default(),
+            donor_as_of: None,
+        }
     }
 
     fn subscription(status: &str, to_end: bool, amount_minor: i64, period_end: i64) -> State {
@@ -253,22 +261,25 @@ mod tests {
     #[test]
     fn a_story_is_told_in_order_with_the_event_behind_each_step() {
         let version = |at, event: &str, state| (at, event.to_owned(), fact(at, event, state));
-        let mut failed = fact(40, "evt_5", State::Invoice {
-            status: "paid".to_owned(),
-            due_minor: 500,
-            paid_minor: 500,
-            currency: "USD".to_owned(),
-        });
+        let mut failed = fact(
+            40,
+            "evt_5",
+            State::Invoice { status: "paid".to_owned(), due_minor: 500, paid_minor: 500, currency: "USD".to_owned() },
+        );
         failed.evidence.failed_at = Some(30);
         let told = Told {
             made_at: 1,
             amount_minor: 500,
-            sessions: vec![fact(11, "evt_1", State::Session {
-                status: "complete".to_owned(),
-                payment_status: "paid".to_owned(),
-                amount_minor: 500,
-                currency: "USD".to_owned(),
-            })],
+            sessions: vec![fact(
+                11,
+                "evt_1",
+                State::Session {
+                    status: "complete".to_owned(),
+                    payment_status: "paid".to_owned(),
+                    amount_minor: 500,
+                    currency: "USD".to_owned(),
+                },
+            )],
             payments: vec![ToldPayment { amount_minor: 500, succeeded_at: Some(40), fact: Some(failed) }],
             versions: vec![
                 version(10, "evt_2", subscription("incomplete", false, 500, 20)),

@@ -33,7 +33,8 @@ impl Gateway {
 
     async fn is_over(&self, id: &str) -> Result<bool, CallError> {
         let answer = self.fetch(&format!("/subscriptions/{id}")).await?;
-        let subscription: serde_json::Value = serde_json::from_slice(&answer.body).map_err(|_| CallError::Unreadable)?;
+        let subscription: serde_json::Value =
+            serde_json::from_slice(&answer.body).map_err(|_| CallError::Unreadable)?;
         Ok(matches!(subscription["status"].as_str(), Some("canceled" | "incomplete_expired")))
     }
 }

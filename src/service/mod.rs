@@ -1,5 +1,6 @@
 //! Verbs wanted from two entrances. A handler or worker that touches one table calls `store` itself.
 
+pub mod act;
 pub mod admin;
 pub mod adopt;
 pub mod backup;

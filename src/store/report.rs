@@ -51,6 +51,75 @@ impl Store {
             .await?;
         rows.into_iter().map(DayRow::read).collect()
     }
+
+    /// The same by month (202611) and currency alone: for pictures of years.
+    pub async fn revenue_by_month(&self, from: Date, to: Date) -> Result<Vec<MonthRevenue>, StoreError> {
+        let rows: Vec<(i64, String, i64, i64)> = self
+            .db
+            .read(
+                "SELECT day / 100 AS month, currency, CAST(SUM(gross_minor) AS BIGINT) AS gross_minor, \
+                 CAST(SUM(gross_minor - refunds_minor - disputes_minor) AS BIGINT) AS kept_minor FROM revenue_daily \
+                 WHERE day >= $1 AND day < $2 GROUP BY day / 100, currency",
+            )
+            .bind(number(from))
+            .bind(number(to))
+            .all()
+            .await?;
+        let read = |(month, currency, gross_minor, kept_minor): (i64, String, i64, i64)| {
+            let currency = Currency::recorded(&currency);
+            let currency = currency.map_err(|_| StoreError::Corrupt { what: "revenue_daily.currency" })?;
+            Ok(MonthRevenue { month, currency, gross_minor, kept_minor })
+        };
+        rows.into_iter().map(read).collect()
+    }
+
+    /// What recurs and brings money: how many pledges and what they charge each time, by currency and frequency.
+    pub async fn recurring_now(&self) -> Result<Vec<RecurringNow>, StoreError> {
+        let rows: Vec<(String, String, i64, i64, i64)> = self
+            .db
+            .read(
+                "SELECT currency, frequency, COUNT(*) AS pledges, \
+                 CAST(SUM(CASE WHEN status = 'past_due' THEN 1 ELSE 0 END) AS BIGINT) AS overdue, \
+                 CAST(SUM(total_minor) AS BIGINT) AS minor FROM pledges \
+                 WHERE status IN ('active', 'past_due') GROUP BY currency, frequency",
+            )
+            .all()
+            .await?;
+        let read = |(currency, frequency, pledges, overdue, minor): (String, String, i64, i64, i64)| {
+            let corrupt = || StoreError::Corrupt { what: "pledges" };
+            Ok(RecurringNow {
+                currency: Currency::recorded(&currency).map_err(|_| corrupt())?,
+                frequency: Frequency::parse(&frequency).ok_or_else(corrupt)?,
+                pledges,
+                overdue,
+                minor,
+            })
+        };
+        rows.into_iter().map(read).collect()
+    }
+}
+
+/// What came in in one month in one currency.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MonthRevenue {
+    /// 202611
+    pub month: i64,
+    pub currency: Currency,
+    pub gross_minor: i64,
+    /// Less refunds and disputes of the month.
+    pub kept_minor: i64,
+}
+
+/// What recurs in one currency and frequency.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecurringNow {
+    pub currency: Currency,
+    pub frequency: Frequency,
+    pub pledges: i64,
+    /// How many of them wait for a payment that failed.
+    pub overdue: i64,
+    /// Each time.
+    pub minor: i64,
 }
 
 /// A date as the database writes it: 20261123.

@@ -5,9 +5,14 @@
 //! template in `templates/pages/admin` with its line in [`view`], a line in the table, and, if people shall find it, one in
 //! `NAVIGATION`.
 
+mod charts;
+mod events;
 mod form;
 mod guard;
 mod home;
+mod list;
+mod payments;
+mod pledges;
 mod routes;
 mod view;
 

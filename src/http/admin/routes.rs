@@ -5,7 +5,7 @@ use axum::handler::Handler;
 use axum::routing::{self, MethodRouter};
 
 use super::Admin;
-use super::home;
+use super::{events, home, payments, pledges};
 use crate::domain::admin::{Role, Scope};
 use crate::service::admin::access::Signed;
 
@@ -47,11 +47,29 @@ fn get<H: Handler<T, Admin>, T: 'static>(path: &'static str, need: Need, handler
     Route { method: "GET", path, need, handler: routing::get(handler) }
 }
 
+/// Changes something.
+fn post<H: Handler<T, Admin>, T: 'static>(path: &'static str, need: Need, handler: H) -> Route {
+    Route { method: "POST", path, need, handler: routing::post(handler) }
+}
+
 /// All routes.
 pub(super) fn all() -> Vec<Route> {
     use Need::Role as Needs;
-    use Role::Viewer;
-    vec![get("/admin", Needs(Viewer), home::show)]
+    use Role::{Finance, Viewer};
+    vec![
+        get("/admin", Needs(Viewer), home::show),
+        get("/admin/pledges", Needs(Viewer), pledges::list),
+        get("/admin/pledges/{id}", Needs(Viewer), pledges::show),
+        get("/admin/pledges/{id}/end", Needs(Finance), pledges::ask_end),
+        post("/admin/pledges/{id}/end", Needs(Finance), pledges::end),
+        post("/admin/actions/{id}/again", Needs(Finance), pledges::again),
+        get("/admin/payments", Needs(Viewer), payments::list),
+        get("/admin/payments/{id}/refund", Needs(Finance), payments::ask_refund),
+        post("/admin/payments/{id}/refund", Needs(Finance), payments::refund),
+        get("/admin/events", Needs(Viewer), events::list),
+        get("/admin/events/{id}", Needs(Viewer), events::show),
+        post("/admin/events/{id}/replay", Needs(Finance), events::replay),
+    ]
 }
 
 /// Method, address and need of each route.

@@ -29,10 +29,23 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("layout", include_str!("../../../templates/pages/admin/layout.html")),
     ("message", include_str!("../../../templates/pages/admin/message.html")),
     ("home", include_str!("../../../templates/pages/admin/home.html")),
+    ("pledges", include_str!("../../../templates/pages/admin/pledges.html")),
+    ("pledge", include_str!("../../../templates/pages/admin/pledge.html")),
+    ("end", include_str!("../../../templates/pages/admin/end.html")),
+    ("payments", include_str!("../../../templates/pages/admin/payments.html")),
+    ("refund", include_str!("../../../templates/pages/admin/refund.html")),
+    ("events", include_str!("../../../templates/pages/admin/events.html")),
+    ("event", include_str!("../../../templates/pages/admin/event.html")),
+    ("parts", include_str!("../../../templates/pages/admin/parts.html")),
 ];
 
 /// The pages that can be found from each other: path, text, and who may see them.
-const NAVIGATION: &[(&str, &str, Role)] = &[("/admin", "admin-dashboard", Role::Viewer)];
+const NAVIGATION: &[(&str, &str, Role)] = &[
+    ("/admin", "admin-dashboard", Role::Viewer),
+    ("/admin/pledges", "admin-pledges", Role::Viewer),
+    ("/admin/payments", "admin-payments", Role::Viewer),
+    ("/admin/events", "admin-parked", Role::Viewer),
+];
 
 static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| pages::environment(TEMPLATES));
 
