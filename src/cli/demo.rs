@@ -28,6 +28,7 @@ use crate::domain::mailbox::{Line, Mailbox};
 use crate::domain::reminder::{DEFAULT_HOUR, DEFAULT_STALE_DAYS};
 use crate::id::Random;
 use crate::sandbox::{Delivery, Options, Sandbox};
+use crate::service::admin::Office;
 use crate::vault::{AdminKey, NewKeys};
 
 /// What a server calls the sandbox with. Both are known to everybody and open nothing else.
@@ -91,6 +92,7 @@ impl Demo {
         if self.once {
             return print(&demo_once::play(ends).await?);
         }
+        let link = ends.office.first_link().await.map_err(|error| CliError::Failed(error.to_string()))?;
         let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("mainstay"));
         let day = super::report::day_of_clock(&ends.clock);
         print(&format!(
@@ -99,11 +101,13 @@ impl Demo {
              giving page  {}/give\n\
              inbox        {}inbox  (every mail it sends)\n\
              sandbox      {}  (what Stripe sees; its buttons move the clock)\n\
+             newsroom     {}  (set a password and sign in; the link works once)\n\
              report       {} report revenue --from {day} --to {} --database-url {}\n",
             ends.sandbox_url,
             ends.public_url,
             ends.sandbox_url,
             ends.sandbox_url,
+            link.unwrap_or_default(),
             program.display(),
             day.saturating_add(jiff::Span::new().years(2)),
             folder.database_url(),
@@ -134,6 +138,7 @@ pub(super) struct Ends {
     pub sandbox_url: String,
     pub sandbox: Sandbox,
     pub store: crate::store::Store,
+    pub office: Office,
     pub clock: Clock,
 }
 
@@ -173,6 +178,7 @@ impl Stage {
             sandbox_url,
             sandbox: sandbox.clone(),
             store: app.store.clone(),
+            office: app.office.clone().ok_or_else(impossible)?,
             clock,
         };
         Ok(Self { app, sandbox, ends })

@@ -5,10 +5,15 @@
 //! template in `templates/pages/admin` with its line in [`view`], a line in the table, and, if people shall find it, one in
 //! `NAVIGATION`.
 
+mod audit;
 mod form;
 mod guard;
 mod home;
+mod me;
+mod people;
 mod routes;
+pub mod sessions;
+mod sign_in;
 mod view;
 
 use std::sync::Arc;
