@@ -25,9 +25,9 @@ use crate::gateway::{CallError, Gateway, GatewayConfig};
 use crate::http::{self, Ops, WebState};
 use crate::id::Random;
 use crate::mail::{Post, PostError};
-use crate::service::admin::Office;
 use crate::service::admin::password::Passwords;
 use crate::service::admin::sign_in::SignIn;
+use crate::service::admin::{Office, jwt};
 use crate::service::backup::{self, BackupError};
 use crate::service::balance::Balance;
 use crate::service::chain::Keeper;
@@ -229,6 +229,7 @@ impl Parts {
             random: self.random.clone(),
             metrics: crate::telemetry::metrics(),
         };
+        let mut office = None;
         let (web, inbox) = match &self.settings.web {
             Some(web) => {
                 let (inbox, writer) = Inbox::start(
@@ -238,6 +239,7 @@ impl Parts {
                     Arc::clone(&self.arrived),
                 );
                 let sign_in = self.sign_in(web)?;
+                office = sign_in.as_ref().map(|sign_in| sign_in.office.clone());
                 (serve(listener, http::router(self.web_state(web, ops, inbox, desk, sign_in))), Some(writer))
             }
             None => (serve(listener, http::ops_router(ops)), None),
@@ -247,6 +249,7 @@ impl Parts {
         Ok(Running {
             address,
             store: self.store,
+            office,
             web,
             inbox,
             work,
@@ -378,6 +381,7 @@ impl Parts {
     /// What lets the newsroom's people in, where there is a key for it.
     fn sign_in(&self, web: &WebSettings) -> Result<Option<SignIn>, AppError> {
         let Some(key) = &web.admin.key else { return Ok(None) };
+        jwt::install_provider();
         let office = Office {
             store: self.store.clone(),
             clock: self.clock.clone(),
@@ -440,6 +444,8 @@ pub struct Running {
     /// Where it listens.
     pub address: SocketAddr,
     pub store: Store,
+    /// Decides who may sign in, where this process lets anybody in.
+    pub office: Option<Office>,
     web: Part,
     inbox: Option<JoinHandle<()>>,
     work: Option<Part>,

@@ -36,6 +36,7 @@ use crate::domain::reminder::{DEFAULT_HOUR, DEFAULT_STALE_DAYS};
 use crate::gateway::{Gateway, GatewayConfig};
 use crate::id::Random;
 use crate::sandbox::{Delivery, Options, Sandbox};
+use crate::service::admin::Office;
 use crate::store::{Period, Store};
 use crate::vault::{AdminKey, NewKeys};
 
@@ -108,6 +109,7 @@ impl Demo {
         if self.once {
             return print(&demo_once::play(ends).await?);
         }
+        let link = ends.office.first_link().await.map_err(|error| CliError::Failed(error.to_string()))?;
         let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("mainstay"));
         let day = super::report::day_of_clock(&ends.clock);
         let from = if self.empty { day } else { day.saturating_sub(jiff::Span::new().months(18)) };
@@ -118,12 +120,14 @@ impl Demo {
              giving page  {}/give\n\
              inbox        {}inbox  (every mail it sends)\n\
              sandbox      {}  (what Stripe sees; its buttons move the clock)\n\
+             newsroom     {}  (set a password and sign in; the link works once)\n\
              report       {} report revenue --from {from} --to {} --database-url {}\n",
             ends.past,
             ends.sandbox_url,
             ends.public_url,
             ends.sandbox_url,
             ends.sandbox_url,
+            link.unwrap_or_default(),
             program.display(),
             day.saturating_add(jiff::Span::new().years(2)),
             folder.database_url(),
@@ -155,6 +159,7 @@ pub(super) struct Ends {
     pub sandbox: Sandbox,
     pub store: Store,
     pub gateway: Gateway,
+    pub office: Office,
     pub clock: Clock,
     /// What is to be said of what was given before.
     pub past: String,
@@ -201,6 +206,7 @@ impl Stage {
                 sandbox: sandbox.clone(),
                 store: app.store.clone(),
                 gateway,
+                office: app.office.clone().ok_or_else(impossible)?,
                 clock,
                 past: String::new(),
             };

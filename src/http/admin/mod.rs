@@ -5,15 +5,20 @@
 //! template in `templates/pages/admin` with its line in [`view`], a line in the table, and, if people shall find it, one in
 //! `NAVIGATION`.
 
+mod audit;
 mod charts;
 mod events;
 mod form;
 mod guard;
 mod home;
 mod list;
+mod me;
 mod payments;
+mod people;
 mod pledges;
 mod routes;
+pub mod sessions;
+mod sign_in;
 mod view;
 
 use std::sync::Arc;

@@ -5,7 +5,7 @@ use axum::handler::Handler;
 use axum::routing::{self, MethodRouter};
 
 use super::Admin;
-use super::{events, home, payments, pledges};
+use super::{audit, events, home, me, payments, people, pledges, sessions, sign_in};
 use crate::domain::admin::{Role, Scope};
 use crate::service::admin::access::Signed;
 
@@ -47,17 +47,31 @@ fn get<H: Handler<T, Admin>, T: 'static>(path: &'static str, need: Need, handler
     Route { method: "GET", path, need, handler: routing::get(handler) }
 }
 
-/// Changes something.
+/// Does something.
 fn post<H: Handler<T, Admin>, T: 'static>(path: &'static str, need: Need, handler: H) -> Route {
     Route { method: "POST", path, need, handler: routing::post(handler) }
 }
 
+fn delete<H: Handler<T, Admin>, T: 'static>(path: &'static str, need: Need, handler: H) -> Route {
+    Route { method: "DELETE", path, need, handler: routing::delete(handler) }
+}
+
 /// All routes.
 pub(super) fn all() -> Vec<Route> {
-    use Need::Role as Needs;
-    use Role::{Finance, Viewer};
+    use Need::{Nobody, Person, Role as Needs};
+    use Role::{Admin, Finance, Viewer};
     vec![
         get("/admin", Needs(Viewer), home::show),
+        get("/admin/sign-in", Nobody, sign_in::show),
+        post("/admin/sign-in", Nobody, sign_in::submit),
+        post("/admin/sign-out", Person, sign_in::sign_out),
+        get("/admin/link/{token}", Nobody, sign_in::link),
+        post("/admin/link/{token}", Nobody, sign_in::follow),
+        get("/admin/me", Person, me::show),
+        post("/admin/me/totp/new", Person, me::offer_totp),
+        get("/admin/me/totp", Person, me::show_totp),
+        post("/admin/me/totp", Person, me::confirm_totp),
+        post("/admin/me/sign-out-everywhere", Person, sign_in::sign_out_everywhere),
         get("/admin/pledges", Needs(Viewer), pledges::list),
         get("/admin/pledges/{id}", Needs(Viewer), pledges::show),
         get("/admin/pledges/{id}/end", Needs(Finance), pledges::ask_end),
@@ -69,6 +83,17 @@ pub(super) fn all() -> Vec<Route> {
         get("/admin/events", Needs(Viewer), events::list),
         get("/admin/events/{id}", Needs(Viewer), events::show),
         post("/admin/events/{id}/replay", Needs(Finance), events::replay),
+        get("/admin/people", Needs(Admin), people::show),
+        post("/admin/people", Needs(Admin), people::create),
+        post("/admin/people/{id}/link", Needs(Admin), people::renew_link),
+        post("/admin/people/{id}/role", Needs(Admin), people::change_role),
+        post("/admin/people/{id}/disable", Needs(Admin), people::disable),
+        post("/admin/people/{id}/enable", Needs(Admin), people::enable),
+        post("/admin/people/{id}/reset-totp", Needs(Admin), people::reset_totp),
+        get("/admin/audit-log", Needs(Admin), audit::show),
+        post("/v1/admin/sessions", Nobody, sessions::create),
+        post("/v1/admin/sessions/refresh", Nobody, sessions::refresh),
+        delete("/v1/admin/sessions", Person, sessions::end),
     ]
 }
 

@@ -7,6 +7,8 @@ use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use minijinja::{Environment, Value, context};
 use url::form_urlencoded;
 
@@ -37,6 +39,13 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("events", include_str!("../../../templates/pages/admin/events.html")),
     ("event", include_str!("../../../templates/pages/admin/event.html")),
     ("parts", include_str!("../../../templates/pages/admin/parts.html")),
+    ("sign_in", include_str!("../../../templates/pages/admin/sign_in.html")),
+    ("link", include_str!("../../../templates/pages/admin/link.html")),
+    ("me", include_str!("../../../templates/pages/admin/me.html")),
+    ("totp", include_str!("../../../templates/pages/admin/totp.html")),
+    ("recovery", include_str!("../../../templates/pages/admin/recovery.html")),
+    ("people", include_str!("../../../templates/pages/admin/people.html")),
+    ("audit_log", include_str!("../../../templates/pages/admin/audit_log.html")),
 ];
 
 /// The pages that can be found from each other: path, text, and who may see them.
@@ -45,6 +54,8 @@ const NAVIGATION: &[(&str, &str, Role)] = &[
     ("/admin/pledges", "admin-pledges", Role::Viewer),
     ("/admin/payments", "admin-payments", Role::Viewer),
     ("/admin/events", "admin-parked", Role::Viewer),
+    ("/admin/people", "admin-people", Role::Admin),
+    ("/admin/audit-log", "admin-audit-log", Role::Admin),
 ];
 
 static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| pages::environment(TEMPLATES));
@@ -89,6 +100,13 @@ impl View {
     /// A text in the language of whoever looks.
     pub fn say(&self, id: &str) -> String {
         text::say(self.language, id, &[])
+    }
+
+    /// A moment as the newsroom's clock shows it: `2026-11-23 14:00:05`.
+    #[expect(clippy::unused_self, reason = "how a moment is written may come to depend on the language")]
+    pub fn time(&self, at: i64, zone: &TimeZone) -> String {
+        let moment = Timestamp::from_second(at).unwrap_or_default().to_zoned(zone.clone());
+        moment.strftime("%Y-%m-%d %H:%M:%S").to_string()
     }
 
     /// Whether whoever looks has this role or a higher one.
