@@ -10,7 +10,6 @@ use serde_json::{Value, json};
 use super::CliError;
 use super::demo::Ends;
 use super::report::{self, day_of_clock};
-use crate::domain::report::By;
 
 /// How long all events together may take to be reconciled; far longer than they need.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -53,7 +52,7 @@ pub(super) async fn play(ends: &Ends) -> Result<String, CliError> {
     player.post_form(&format!("{}clock", ends.sandbox_url), &[("by", "quarter")]).await?;
     player.caught_up().await?;
     let to = day_of_clock(&ends.clock).saturating_add(jiff::Span::new().days(1));
-    Ok(report::table(&report::revenue(&ends.store, "UTC", from, to, By::Month, report::View::Charge).await?))
+    report::revenue_table(&ends.store, from, to, ends.clock.now()).await
 }
 
 struct Player<'a> {

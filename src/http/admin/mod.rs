@@ -1,0 +1,3 @@
+//! What people and programs of the newsroom ask. Whoever mounts these routes has made sure who asks.
+
+pub mod reports;
