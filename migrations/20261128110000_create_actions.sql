@@ -19,7 +19,7 @@ CREATE INDEX actions_by_pledge ON actions (pledge_id);
 
 -- For lists that begin with the newest.
 CREATE INDEX pledges_by_creation ON pledges (created_at, id);
-CREATE INDEX pledges_recurring ON pledges (currency, frequency, status, total_minor) WHERE status IN ('active', 'past_due');
+CREATE INDEX pledges_overdue ON pledges (id) WHERE status = 'past_due';
 CREATE INDEX payments_by_time ON payments (succeeded_at, id) WHERE succeeded_at IS NOT NULL;
 CREATE INDEX payments_failed ON payments (stripe_key) WHERE status = 'failed';
 CREATE INDEX stripe_events_parked ON stripe_events (settled_at, id) WHERE state = 'parked';

@@ -78,9 +78,9 @@ enum Command {
     Demo(demo::Demo),
     /// Run the stand-in for Stripe alone, in real time.
     Sandbox(sandbox::Stand),
-    /// Print what came in.
-    #[command(subcommand)]
-    Report(report::Report),
+    /// Print what came in, what went back, and what is left.
+    #[command(after_help = report::EXAMPLES)]
+    Report(Box<report::Report>),
     /// Tell which reminders would go, and which would be held back and why.
     #[command(after_help = remind::EXAMPLES)]
     Remind(remind::Remind),

@@ -14,6 +14,7 @@ pub mod later;
 pub mod newsletter;
 pub mod rebuild;
 pub mod reconcile;
+pub mod reports;
 pub mod start_pledge;
 pub mod stripe_setup;
 pub mod sweep;

@@ -281,6 +281,12 @@ impl Store {
         tx.commit().await
     }
 
+    /// How many pledges wait for a payment that failed.
+    pub async fn count_overdue(&self) -> Result<i64, StoreError> {
+        let count = "SELECT COUNT(*) AS n FROM pledges WHERE status = 'past_due'";
+        Ok(self.db.read(count).one::<(i64,)>().await?.0)
+    }
+
     /// How many events are parked.
     pub async fn count_parked(&self) -> Result<i64, StoreError> {
         let count = "SELECT COUNT(*) AS n FROM stripe_events WHERE state = 'parked'";

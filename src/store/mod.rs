@@ -51,11 +51,11 @@ pub use outbox::{LeasedEmail, NewEmail};
 pub use pledges::{Pledge, SpentCheckout};
 pub use receipts::Unreceipted;
 pub use reminders::{DueReminder, NewContact, NewDay, NewReminderRow, PledgeOfDonor, ShownReminder};
-pub use report::{MonthRevenue, RecurringNow};
+pub use report::{ExportedPayment, PaymentPlace};
 pub use requests::{LeasedRequest, MAX_ATTEMPTS, NewRequest};
 pub use schema::MigrationStatus;
 pub use settlement::{
-    Cursor, DatedLine, NewLine, NewPayout, OpenBreak, PaidOutGift, PartSums, Period, SettlementLines, ShownPayout,
+    Cursor, DatedLine, NewLine, NewPayout, OpenBreak, PartSums, Period, SettlementLines, ShownPayout,
 };
 pub use story::{PledgeStory, StoryPayment};
 pub use sweeps::{Mark, OverduePledge, SweepRun};

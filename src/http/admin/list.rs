@@ -68,7 +68,7 @@ pub fn cut<T>(view: &View, rows: &mut Vec<T>, behind: impl Fn(&T) -> String) -> 
 /// The choices of a filter: its value, its text, and whether it is taken.
 pub fn choices(view: &View, words: &[&str], prefix: &str, taken: &str) -> Vec<Value> {
     let choice = |word: &&str| {
-        let label = view.say(&format!("{prefix}{word}"));
+        let label = view.say(&format!("{prefix}{}", word.replace(',', "-")));
         context! { value => *word, label, taken => *word == taken }
     };
     words.iter().map(choice).collect()

@@ -16,6 +16,8 @@ mod me;
 mod payments;
 mod people;
 mod pledges;
+mod report_pages;
+pub mod reports;
 mod routes;
 pub mod sessions;
 mod sign_in;

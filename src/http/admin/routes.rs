@@ -5,7 +5,7 @@ use axum::handler::Handler;
 use axum::routing::{self, MethodRouter};
 
 use super::Admin;
-use super::{audit, events, home, me, payments, people, pledges, sessions, sign_in};
+use super::{audit, events, home, me, payments, people, pledges, report_pages, reports, sessions, sign_in};
 use crate::domain::admin::{Role, Scope};
 use crate::service::admin::access::Signed;
 
@@ -58,7 +58,7 @@ fn delete<H: Handler<T, Admin>, T: 'static>(path: &'static str, need: Need, hand
 
 /// All routes.
 pub(super) fn all() -> Vec<Route> {
-    use Need::{Nobody, Person, Role as Needs};
+    use Need::{Nobody, Person, Role as Needs, RoleOrScope};
     use Role::{Admin, Finance, Viewer};
     vec![
         get("/admin", Needs(Viewer), home::show),
@@ -80,6 +80,9 @@ pub(super) fn all() -> Vec<Route> {
         get("/admin/payments", Needs(Viewer), payments::list),
         get("/admin/payments/{id}/refund", Needs(Finance), payments::ask_refund),
         post("/admin/payments/{id}/refund", Needs(Finance), payments::refund),
+        get("/admin/reports", Needs(Viewer), report_pages::list),
+        get("/admin/reports/{name}", Needs(Viewer), report_pages::show),
+        get("/v1/admin/reports/{name}", RoleOrScope(Viewer, Scope::ReportsRead), reports::show),
         get("/admin/events", Needs(Viewer), events::list),
         get("/admin/events/{id}", Needs(Viewer), events::show),
         post("/admin/events/{id}/replay", Needs(Finance), events::replay),

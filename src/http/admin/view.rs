@@ -36,6 +36,8 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("end", include_str!("../../../templates/pages/admin/end.html")),
     ("payments", include_str!("../../../templates/pages/admin/payments.html")),
     ("refund", include_str!("../../../templates/pages/admin/refund.html")),
+    ("reports", include_str!("../../../templates/pages/admin/reports.html")),
+    ("report", include_str!("../../../templates/pages/admin/report.html")),
     ("events", include_str!("../../../templates/pages/admin/events.html")),
     ("event", include_str!("../../../templates/pages/admin/event.html")),
     ("parts", include_str!("../../../templates/pages/admin/parts.html")),
@@ -51,6 +53,7 @@ const TEMPLATES: &[(&str, &str)] = &[
 /// The pages that can be found from each other: path, text, and who may see them.
 const NAVIGATION: &[(&str, &str, Role)] = &[
     ("/admin", "admin-dashboard", Role::Viewer),
+    ("/admin/reports", "admin-reports", Role::Viewer),
     ("/admin/pledges", "admin-pledges", Role::Viewer),
     ("/admin/payments", "admin-payments", Role::Viewer),
     ("/admin/events", "admin-parked", Role::Viewer),
