@@ -191,13 +191,12 @@ impl Of<'_> {
             ),
             sum("dash-closing", line.closing.running),
         ];
-        let bars: Vec<Bar> = told
-            .iter()
-            .map(|(name, _, arr, stands)| Bar { name: name.clone(), amount: *arr, stands: *stands })
-            .collect();
+        // Drawn as they are shown: what rounding takes is less than a line is wide.
+        let bar = |name: &String, arr: i64, stands| Bar { name: name.clone(), amount: half_even(arr, 12), stands };
+        let bars: Vec<Bar> = told.iter().map(|(name, _, arr, stands)| bar(name, *arr, *stands)).collect();
         let (id, title) = (format!("moves-{}", self.currency.code()), self.say("dash-moves-title"));
         let words = Words { id: &id, title: &title, description: &self.say("dash-moves-description") };
-        let svg = charts::bars(&words, &bars, |arr| short(half_even(arr, 12), self.currency));
+        let svg = charts::bars(&words, &bars, |minor| short(minor, self.currency));
         let rows = told.iter().map(|(name, count, arr, _)| {
             context! { name, count, monthly => self.monthly(*arr), annually => self.written(*arr) }
         });
