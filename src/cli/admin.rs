@@ -192,7 +192,9 @@ impl Token {
                 let missing = "say what the token is for, such as --scope reports:read";
                 let scope = self.scope.ok_or_else(|| CliError::Usage(missing.to_owned()))?;
                 if self.note.chars().count() > MAX_NOTE || self.note.chars().any(char::is_control) {
-                    return Err(CliError::Usage(format!("expected a note of one line and at most {MAX_NOTE} characters")));
+                    return Err(CliError::Usage(format!(
+                        "expected a note of one line and at most {MAX_NOTE} characters"
+                    )));
                 }
                 told(self.settings, async |office, _| {
                     let (id, token) = office.create_token(COMMAND_LINE, scope, self.days, &self.note).await?;

@@ -89,7 +89,8 @@ pub async fn create(
     JsonFields(fields): JsonFields,
 ) -> Result<Response, ApiError> {
     let mut mistakes = fields.strangers(&["email", "password", "totp"]);
-    let mut read = |read: Result<String, FieldError>| read.map_err(|mistake| mistakes.push(mistake)).unwrap_or_default();
+    let mut read =
+        |read: Result<String, FieldError>| read.map_err(|mistake| mistakes.push(mistake)).unwrap_or_default();
     let email = read(needed(&fields, "email").map(str::to_owned));
     let password = read(needed(&fields, "password").map(str::to_owned));
     let code = read(fields.text("totp").map(|code| code.unwrap_or_default().to_owned()));

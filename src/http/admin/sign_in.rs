@@ -186,8 +186,15 @@ mod tests {
             assert_eq!(inside(ours), ours);
         }
         for elsewhere in [
-            "", "//evil.example/admin", "https://evil.example/admin", "/administrator", "/admin/\\evil", "/give", "/admin/\r\nx: y",
-            "javascript:alert(1)", "/admin/я",
+            "",
+            "//evil.example/admin",
+            "https://evil.example/admin",
+            "/administrator",
+            "/admin/\\evil",
+            "/give",
+            "/admin/\r\nx: y",
+            "javascript:alert(1)",
+            "/admin/я",
         ] {
             assert_eq!(inside(elsewhere), "/admin", "{elsewhere}");
         }
