@@ -202,6 +202,7 @@ mail-test-subject = A test mail
 mail-test-lead = Mail from Mainstay reaches you.
 admin-skip = To the content
 admin-navigation = Pages of the newsroom
+admin-test-band = Mode
 admin-test-mode = No real money moves here.
 admin-sign-out = Sign out
 admin-back = To the start

@@ -205,6 +205,7 @@ mail-test-subject = Проверочное письмо
 mail-test-lead = Почта от Mainstay до вас доходит.
 admin-skip = К содержанию
 admin-navigation = Страницы редакции
+admin-test-band = Режим
 admin-test-mode = Настоящие деньги здесь не переводятся.
 admin-sign-out = Выйти
 admin-back = К началу

@@ -3,6 +3,8 @@
 //! Everything is under `cfg(test)`, so that clippy lets helpers say `expect` as it lets the tests themselves.
 
 #[cfg(test)]
+mod admin;
+#[cfg(test)]
 mod adopt;
 #[cfg(test)]
 mod backups;

@@ -145,10 +145,11 @@ impl Office {
     pub async fn change_role(&self, actor: &str, id: &str, role: Role) -> Result<(), PeopleError> {
         let before = self.store.admin(id).await?.ok_or(PeopleError::Unknown)?.role;
         let mut tx = self.store.begin().await?;
+        let admins = tx.hold_admins().await?;
         if !tx.set_role(id, role.as_str()).await? {
             return Err(PeopleError::Unchanged);
         }
-        self.someone_is_left(&mut tx).await?;
+        self.someone_is_left(&mut tx, admins).await?;
         let (before, after) = (json!({"role": before}).to_string(), json!({"role": role.as_str()}).to_string());
         self.note(&mut tx, actor, "person.role_changed", id, &before, &after).await?;
         Ok(tx.commit().await?)
@@ -158,10 +159,11 @@ impl Office {
     pub async fn set_disabled(&self, actor: &str, id: &str, disabled: bool) -> Result<(), PeopleError> {
         let now = self.clock.now();
         let mut tx = self.store.begin().await?;
+        let admins = tx.hold_admins().await?;
         if !tx.set_disabled(id, disabled.then_some(now)).await? {
             return Err(PeopleError::Unchanged);
         }
-        self.someone_is_left(&mut tx).await?;
+        self.someone_is_left(&mut tx, admins).await?;
         tx.end_sessions(id, now).await?;
         let action = if disabled { "person.disabled" } else { "person.enabled" };
         self.note(&mut tx, actor, action, id, "", "").await?;
@@ -180,6 +182,9 @@ impl Office {
 
     /// Keeps a fresh secret for somebody who is about to set one-time codes up. Until a code is typed it changes nothing.
     pub async fn offer_totp(&self, id: &str, sealed: Vec<u8>) -> Result<(), PeopleError> {
+        if self.store.admin(id).await?.is_none_or(|admin| admin.totp_confirmed_at.is_some()) {
+            return Err(PeopleError::Unchanged);
+        }
         let mut tx = self.store.begin().await?;
         tx.set_totp(id, TotpState { sealed: Some(sealed), confirmed_at: None, last_step: None }).await?;
         Ok(tx.commit().await?)
@@ -247,8 +252,10 @@ impl Office {
         Ok(tx.commit().await?)
     }
 
-    async fn someone_is_left(&self, tx: &mut Tx) -> Result<(), PeopleError> {
-        if tx.count_enabled_admins().await? == 0 { Err(PeopleError::LastAdmin) } else { Ok(()) }
+    /// Refuses what this transaction does if it takes the last admin there was.
+    async fn someone_is_left(&self, tx: &mut Tx, before: u64) -> Result<(), PeopleError> {
+        let none_left = before > 0 && tx.count_enabled_admins().await? == 0;
+        if none_left { Err(PeopleError::LastAdmin) } else { Ok(()) }
     }
 
     async fn note(

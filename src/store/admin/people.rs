@@ -205,7 +205,13 @@ impl Tx {
         Ok(self.query(set).bind(disabled_at).bind(id).run().await? == 1)
     }
 
-    /// How many admins there are who can sign in, or will once they have followed their link.
+    /// Holds the rows of all admins who are not shut out until this transaction ends, so that two of them cannot shut each
+    /// other out at once; how many there are.
+    pub async fn hold_admins(&mut self) -> Result<u64, StoreError> {
+        self.query("UPDATE admins SET role = role WHERE role = 'admin' AND disabled_at IS NULL").run().await
+    }
+
+    /// How many admins there are who are not shut out.
     pub async fn count_enabled_admins(&mut self) -> Result<i64, StoreError> {
         let count = "SELECT COUNT(*) FROM admins WHERE role = 'admin' AND disabled_at IS NULL";
         Ok(self.query(count).one::<(i64,)>().await?.0)

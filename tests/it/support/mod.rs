@@ -13,6 +13,7 @@ pub mod journeys;
 pub mod later;
 pub mod log;
 pub mod loopback;
+pub mod newsroom;
 pub mod notices;
 pub mod older;
 pub mod outbox;
