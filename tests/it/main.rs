@@ -3,8 +3,9 @@
 //! Everything is under `cfg(test)`, so that clippy lets helpers say `expect` as it lets the tests themselves.
 
 #[cfg(test)]
-mod admin;
+mod acting;
 #[cfg(test)]
+mod admin;
 mod adopt;
 #[cfg(test)]
 mod backups;
@@ -49,6 +50,7 @@ mod mail_program;
 mod mail_texts;
 #[cfg(test)]
 mod newsletter;
+mod newsroom;
 #[cfg(test)]
 mod notices;
 #[cfg(test)]
