@@ -169,8 +169,15 @@ mod tests {
             assert_eq!((found[0].from, found.last().map(|period| period.to)), (from, Some(to)), "{by}");
             assert!(found.windows(2).all(|pair| pair[0].to == pair[1].from), "{by}");
         }
-        assert_eq!(periods(Some(By::Day), from, to, 3).len(), 4, "one more than was asked for tells that there are more");
-        assert_eq!(periods(Some(By::Year), Date::MIN, Date::MAX, 1_000_000).last().map(|last| last.to), Some(Date::MAX));
+        assert_eq!(
+            periods(Some(By::Day), from, to, 3).len(),
+            4,
+            "one more than was asked for tells that there are more"
+        );
+        assert_eq!(
+            periods(Some(By::Year), Date::MIN, Date::MAX, 1_000_000).last().map(|last| last.to),
+            Some(Date::MAX)
+        );
     }
 
     #[test]
@@ -189,9 +196,17 @@ mod tests {
 
     #[test]
     fn the_middle_is_rounded_to_the_even() {
-        for (dividend, divisor, rounded) in
-            [(6, 12, 0), (18, 12, 2), (7, 12, 1), (5, 12, 0), (-6, 12, 0), (-18, 12, -2), (24, 12, 2), (1, 0, 1), (30, 12, 2)]
-        {
+        for (dividend, divisor, rounded) in [
+            (6, 12, 0),
+            (18, 12, 2),
+            (7, 12, 1),
+            (5, 12, 0),
+            (-6, 12, 0),
+            (-18, 12, -2),
+            (24, 12, 2),
+            (1, 0, 1),
+            (30, 12, 2),
+        ] {
             assert_eq!(half_even(dividend, divisor), rounded, "{dividend}/{divisor}");
         }
         assert_eq!(half_even(i64::MAX, 1), i64::MAX);

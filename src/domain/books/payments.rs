@@ -124,7 +124,10 @@ fn says(object: &Object) -> Option<(u8, i64, &String, PaymentStatus)> {
 /// When the first attempt failed, by whichever of the objects that are tried says so first.
 fn first_failure(around: &[&Object]) -> Option<i64> {
     let tried = |object: &&&Object| {
-        matches!(object.kind, ObjectKind::Invoice | ObjectKind::PaymentIntent | ObjectKind::Charge | ObjectKind::Session)
+        matches!(
+            object.kind,
+            ObjectKind::Invoice | ObjectKind::PaymentIntent | ObjectKind::Charge | ObjectKind::Session
+        )
     };
     around.iter().filter(tried).fold(None, |at, object| earliest(at, object.fact.evidence.failed_at))
 }

@@ -88,7 +88,8 @@ mod tests {
             campaign: "default".to_owned(),
             source: String::new(),
         };
-        let failures = [failure(Some(begin + 30 * day), 500), failure(Some(begin + 30 * day + 1), 700), failure(None, 900)];
+        let failures =
+            [failure(Some(begin + 30 * day), 500), failure(Some(begin + 30 * day + 1), 700), failure(None, 900)];
         let query = Query {
             name: Name::Failed,
             from: "2026-11-01".parse().unwrap(),

@@ -109,7 +109,8 @@ mod tests {
             (vec![(100, 1), (200, 2), (10_000, 1)], 4, 10_500, 200, 2625),
         ] {
             let rows = rows(&query(false), &gifts("widget", &amounts)).unwrap();
-            let expected = vec![Cell::Text("USD".to_owned()), Cell::Count(count), money(sum), money(median), money(mean)];
+            let expected =
+                vec![Cell::Text("USD".to_owned()), Cell::Count(count), money(sum), money(median), money(mean)];
             assert_eq!(rows, [expected], "{amounts:?}");
         }
     }

@@ -130,8 +130,14 @@ impl Query {
         keep(read_split(fields, name).map(|read| split = read));
         let mut query = Self { name, from, to, split, only: Only::default(), view: View::Charge };
         keep(query.read_only(fields));
-        keep(word(fields, "frequency", "expected once, monthly or annual", Frequency::parse).map(|read| query.only.frequency = read));
-        keep(word(fields, "view", "expected charge or settlement", View::parse).map(|read| query.view = read.unwrap_or(View::Charge)));
+        keep(
+            word(fields, "frequency", "expected once, monthly or annual", Frequency::parse)
+                .map(|read| query.only.frequency = read),
+        );
+        keep(
+            word(fields, "view", "expected charge or settlement", View::parse)
+                .map(|read| query.view = read.unwrap_or(View::Charge)),
+        );
         keep(source(fields).map(|read| query.only.source = read));
         if errors.is_empty() {
             errors.extend(query.days_wrong());
@@ -154,7 +160,13 @@ impl Query {
         }
         let many = self.name.fields().contains(&"by")
             && periods(self.split.period, self.from, self.to, MAX_PERIODS).len() > MAX_PERIODS;
-        many.then(|| FieldError::new("to", "too_many_periods", format!("expected at most {MAX_PERIODS} periods; ask for longer ones")))
+        many.then(|| {
+            FieldError::new(
+                "to",
+                "too_many_periods",
+                format!("expected at most {MAX_PERIODS} periods; ask for longer ones"),
+            )
+        })
     }
 
     /// Whether each figure is one person's or a few's, so that small ones are not told: where people are parted by source.
@@ -174,7 +186,9 @@ fn day(fields: &Fields, name: &str, default: Option<Date>) -> Result<Date, Field
         (None, Some(day)) => Ok(day),
         (None, None) => Err(wrong("required")),
         // Of all the spellings a library reads, one is taken.
-        (Some(text), _) => text.parse::<Date>().ok().filter(|day| day.to_string() == text).ok_or_else(|| wrong("malformed")),
+        (Some(text), _) => {
+            text.parse::<Date>().ok().filter(|day| day.to_string() == text).ok_or_else(|| wrong("malformed"))
+        }
     }
 }
 
@@ -198,7 +212,11 @@ fn read_split(fields: &Fields, name: Name) -> Result<Split, FieldError> {
     let Some(text) = fields.text("by")? else { return Ok(Split { period: Some(By::Month), ..Split::default() }) };
     let wanted = || {
         let dimensions = ["currency"].iter().chain(name.dimensions()).copied().collect::<Vec<_>>().join(", ");
-        FieldError::new("by", "unknown", format!("expected at most one of day, week, month, year, and any of {dimensions}, with commas between"))
+        FieldError::new(
+            "by",
+            "unknown",
+            format!("expected at most one of day, week, month, year, and any of {dimensions}, with commas between"),
+        )
     };
     let mut split = Split::default();
     for word in text.split(',') {
@@ -232,7 +250,10 @@ mod tests {
     #[test]
     fn what_is_left_out_is_a_month_each_of_everything() {
         let query = asked("revenue", &NOVEMBER).unwrap();
-        assert_eq!((query.split.to_string(), query.view, query.only), ("month".to_owned(), View::Charge, Only::default()));
+        assert_eq!(
+            (query.split.to_string(), query.view, query.only),
+            ("month".to_owned(), View::Charge, Only::default())
+        );
         let by = |by| asked("revenue", &[NOVEMBER[0], NOVEMBER[1], ("by", by)]).map(|query| query.split.to_string());
         assert_eq!(by("week,source,campaign"), Ok("week,campaign,source".to_owned()));
         assert_eq!(by("currency"), Ok("currency".to_owned()));
@@ -255,10 +276,21 @@ mod tests {
             ("statement", vec![NOVEMBER[0], NOVEMBER[1], ("campaign", "spring")], vec!["campaign not_used"]),
             (
                 "revenue",
-                vec![NOVEMBER[0], NOVEMBER[1], ("currency", "XXQ"), ("frequency", "weekly"), ("view", "net"), ("x", "1")],
+                vec![
+                    NOVEMBER[0],
+                    NOVEMBER[1],
+                    ("currency", "XXQ"),
+                    ("frequency", "weekly"),
+                    ("view", "net"),
+                    ("x", "1"),
+                ],
                 vec!["x unknown_field", "currency unknown", "frequency unknown", "view unknown"],
             ),
-            ("failed", vec![NOVEMBER[0], NOVEMBER[1], ("campaign", "A b"), ("source", "a b")], vec!["campaign unknown", "source malformed"]),
+            (
+                "failed",
+                vec![NOVEMBER[0], NOVEMBER[1], ("campaign", "A b"), ("source", "a b")],
+                vec!["campaign unknown", "source malformed"],
+            ),
         ] {
             let mistakes: Vec<String> = mistakes.into_iter().map(str::to_owned).collect();
             assert_eq!(asked(name, &pairs), Err(mistakes), "{name} {pairs:?}");

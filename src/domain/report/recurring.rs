@@ -236,7 +236,9 @@ fn movement(history: &History, was: Standing, now: &Point, donor: &Donor) -> Opt
         (Running { arr_minor: before, .. }, Running { arr_minor: after, .. }) if after < before => {
             Some((Movement::Contraction, before - after))
         }
-        (Gone, Running { arr_minor, .. }) if donor.gave && donor.running == 0 => Some((Movement::Reactivated, arr_minor)),
+        (Gone, Running { arr_minor, .. }) if donor.gave && donor.running == 0 => {
+            Some((Movement::Reactivated, arr_minor))
+        }
         (Gone, Running { arr_minor, .. }) => Some((Movement::New, arr_minor)),
         (Paused { .. }, Running { arr_minor, .. }) => Some((Movement::Resumed, arr_minor)),
         (Running { arr_minor, .. }, Paused { .. }) => Some((Movement::Paused, arr_minor)),

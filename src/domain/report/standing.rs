@@ -77,16 +77,16 @@ impl History {
 /// # Errors
 /// When a year's sum is more than can be counted.
 pub fn point(at: i64, state: &State, frequency: Frequency) -> Result<Option<Point>, MoneyError> {
-    let State::Subscription { status, paused, cancel_at_period_end, cancel_at, amount_minor, interval, .. } = state else {
+    let State::Subscription { status, paused, cancel_at_period_end, cancel_at, amount_minor, interval, .. } = state
+    else {
         return Ok(None);
     };
     let a_year: i64 = match (interval.as_deref(), frequency) {
         (Some("day"), _) => 365,
         (Some("week"), _) => 52,
-        (Some("month"), _) => 12,
-        (Some("year"), _) => 1,
-        (_, Frequency::Monthly) => 12,
-        (_, Frequency::Annual | Frequency::Once) => 1,
+        (Some("month"), _) | (None, Frequency::Monthly) => 12,
+        // A word we do not know counts as little as it can.
+        _ => 1,
     };
     let arr_minor = amount_minor.unwrap_or(0).checked_mul(a_year).ok_or(MoneyError::Overflow)?;
     let leaving = *cancel_at_period_end || cancel_at.is_some();
@@ -132,10 +132,22 @@ mod tests {
         for gone in ["canceled", "unpaid", "incomplete", "incomplete_expired", "a word of tomorrow"] {
             assert_eq!(monthly(gone), Standing::Gone, "{gone}");
         }
-        assert_eq!(standing(&version("active", true, None, 529, Some("month")), Frequency::Monthly), Standing::Paused { arr_minor: 6348 });
-        assert_eq!(standing(&version("active", false, Some(9), 5000, Some("year")), Frequency::Annual), running(5000, true, false));
-        assert_eq!(standing(&version("active", false, None, 5000, None), Frequency::Annual), running(5000, false, false));
-        assert_eq!(standing(&version("active", false, None, 500, None), Frequency::Monthly), running(6000, false, false));
+        assert_eq!(
+            standing(&version("active", true, None, 529, Some("month")), Frequency::Monthly),
+            Standing::Paused { arr_minor: 6348 }
+        );
+        assert_eq!(
+            standing(&version("active", false, Some(9), 5000, Some("year")), Frequency::Annual),
+            running(5000, true, false)
+        );
+        assert_eq!(
+            standing(&version("active", false, None, 5000, None), Frequency::Annual),
+            running(5000, false, false)
+        );
+        assert_eq!(
+            standing(&version("active", false, None, 500, None), Frequency::Monthly),
+            running(6000, false, false)
+        );
         assert!(point(0, &version("active", false, None, i64::MAX, Some("month")), Frequency::Monthly).is_err());
         assert_eq!(point(0, &State::Customer { deleted: false }, Frequency::Monthly), Ok(None));
     }

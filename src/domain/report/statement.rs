@@ -37,13 +37,29 @@ pub struct Lines {
 
 impl Lines {
     fn each(&mut self) -> [&mut i64; 7] {
-        let Self { gross_minor, refunds_minor, disputes_minor, fees_minor, foreign_minor, account_minor, payouts_minor } = self;
+        let Self {
+            gross_minor,
+            refunds_minor,
+            disputes_minor,
+            fees_minor,
+            foreign_minor,
+            account_minor,
+            payouts_minor,
+        } = self;
         [gross_minor, refunds_minor, disputes_minor, fees_minor, foreign_minor, account_minor, payouts_minor]
     }
 
     /// By how much they change the balance.
     fn net(&self) -> Result<i64, MoneyError> {
-        let Self { gross_minor, refunds_minor, disputes_minor, fees_minor, foreign_minor, account_minor, payouts_minor } = *self;
+        let Self {
+            gross_minor,
+            refunds_minor,
+            disputes_minor,
+            fees_minor,
+            foreign_minor,
+            account_minor,
+            payouts_minor,
+        } = *self;
         let mut net = 0;
         for came in [gross_minor, foreign_minor, account_minor] {
             add(&mut net, came)?;
@@ -123,6 +139,9 @@ mod tests {
         };
         let rows = rows(&query, &opening, &booked).unwrap();
         let got: Vec<Vec<i64>> = rows.iter().map(minor).collect();
-        assert_eq!(got, [vec![1000, 2500, 500, 100, 103, 4048, -200, 3000, 3645], vec![3645, 0, 0, 0, 0, 0, 0, 0, 3645]]);
+        assert_eq!(
+            got,
+            [vec![1000, 2500, 500, 100, 103, 4048, -200, 3000, 3645], vec![3645, 0, 0, 0, 0, 0, 0, 0, 3645]]
+        );
     }
 }

@@ -47,7 +47,10 @@ pub enum Cell {
     Few,
     Money(Money),
     /// How many of how many. Of none there is no rate.
-    Rate { part: i64, of: i64 },
+    Rate {
+        part: i64,
+        of: i64,
+    },
 }
 
 /// What is shown instead of few people.

@@ -113,9 +113,13 @@ fn a_month_shows_what_runs_what_will_end_and_what_rests_and_rates_its_churn() {
     assert_eq!(rows.len(), 3);
     let march = &rows[1];
     let money = |minor| Cell::Money(Money::new(minor, Currency::USD));
-    assert_eq!(march[..4], [Cell::Text("2026-03".to_owned()), Cell::Text("USD".to_owned()), Cell::Count(4), money(10_606)]);
+    assert_eq!(
+        march[..4],
+        [Cell::Text("2026-03".to_owned()), Cell::Text("USD".to_owned()), Cell::Count(4), money(10_606)]
+    );
     let end = &march[march.len() - 8..];
-    let closing = [Cell::Count(2), money(7_206), money(600), Cell::Count(1), money(1_200), Cell::Count(1), money(2_400)];
+    let closing =
+        [Cell::Count(2), money(7_206), money(600), Cell::Count(1), money(1_200), Cell::Count(1), money(2_400)];
     assert_eq!(end[..7], closing, "7206 / 12 is 600.5, and the even one is 600");
     assert_eq!(end[7], Cell::Rate { part: 1, of: 4 });
 }

@@ -12,7 +12,8 @@ pub fn text(head: &Head, rows: &[Row]) -> String {
         return title + nothing(head.name);
     }
     let titles: Vec<String> = head.columns.iter().map(|column| column.name.to_owned()).collect();
-    let lines: Vec<Vec<String>> = std::iter::once(titles).chain(rows.iter().map(|row| row.iter().map(shown).collect())).collect();
+    let lines: Vec<Vec<String>> =
+        std::iter::once(titles).chain(rows.iter().map(|row| row.iter().map(shown).collect())).collect();
     let width = |place: usize| {
         let cells = lines.iter().filter_map(|line| line.get(place));
         cells.map(|cell| cell.chars().count()).max().unwrap_or(0)

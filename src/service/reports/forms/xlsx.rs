@@ -48,7 +48,9 @@ fn write_rows(sheet: &mut Worksheet, columns: &[Flat<'_>], rows: &[Row]) -> Resu
         for (place, flat) in (0_u16..).zip(columns) {
             match row.get(flat.place) {
                 None | Some(Cell::Nothing) => {}
-                Some(cell @ (Cell::Text(_) | Cell::Few)) => drop(sheet.write_string(line, place, plain(cell, false))?),
+                Some(cell @ (Cell::Text(_) | Cell::Few)) => {
+                    sheet.write_string(line, place, plain(cell, false))?;
+                }
                 Some(Cell::Date(date)) => {
                     let (month, of_month) = (date.month().unsigned_abs(), date.day().unsigned_abs());
                     let moment = ExcelDateTime::from_ymd(date.year().unsigned_abs(), month, of_month)?;
