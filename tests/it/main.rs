@@ -72,6 +72,8 @@ mod refunds;
 #[cfg(test)]
 mod reminders;
 #[cfg(test)]
+mod reports;
+#[cfg(test)]
 mod retention;
 #[cfg(test)]
 mod settlement;

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::app::{NOON, TestApp};
 use crate::support::database::BOTH;
+use crate::support::reports::asked;
 
 /// The event by which Stripe told of the money of a gift.
 async fn told_of(app: &TestApp, kind: &str) -> (String, Value) {

@@ -55,7 +55,7 @@ const RECURRING: [Column; 30] = [
     column(
         "opening",
         Kind::People,
-        "Supporters when the period began: monthly and annual gifts that ran. One runs from its first money until it ends, is paused, or Stripe stops trying to be paid. Who gives twice counts twice.",
+        "Supporters when the period began: monthly and annual gifts that ran. One runs from its first money until it ends, is paused, or Stripe stops trying to be paid; one that ends in its first second never ran. Who gives twice counts twice.",
     ),
     column(
         "opening_arr",

@@ -113,7 +113,7 @@ mod tests {
         }
     }
 
-    fn shown(rows: Vec<Row>) -> Vec<String> {
+    fn shown(rows: &[Row]) -> Vec<String> {
         let cell = |cell: &Cell| match cell {
             Cell::Text(text) => text.clone(),
             Cell::Count(count) => count.to_string(),
@@ -127,7 +127,7 @@ mod tests {
     fn days_of_a_period_are_added_currencies_are_not_and_what_is_empty_is_zero() {
         let read = [on("2026-12-30", "USD", 2500), on("2026-12-31", "USD", 200), on("2027-01-01", "JPY", 5000)];
         assert_eq!(
-            shown(rows(&query(Some(By::Month)), &read, false).unwrap()),
+            shown(&rows(&query(Some(By::Month)), &read, false).unwrap()),
             [
                 "2026-12 JPY 0 0 0 0 - 0",
                 "2026-12 USD 2 2700 0 0 - 2700",
@@ -136,20 +136,20 @@ mod tests {
             ]
         );
         assert_eq!(
-            shown(rows(&query(None), &read, false).unwrap()),
+            shown(&rows(&query(None), &read, false).unwrap()),
             ["JPY 1 5000 0 0 - 5000", "USD 2 2700 0 0 - 2700"]
         );
         assert_eq!(rows(&query(Some(By::Day)), &read, false).unwrap().len(), 62 * 2);
         assert_eq!(rows(&query(Some(By::Week)), &[], false).unwrap().len(), 0, "nothing came in in any currency");
         let asked = Query { only: Only { currency: Some(Currency::USD), ..Only::default() }, ..query(Some(By::Month)) };
-        assert_eq!(shown(rows(&asked, &[], true).unwrap()), ["2026-12 USD 0 0 0 0 0 0", "2027-01 USD 0 0 0 0 0 0"]);
+        assert_eq!(shown(&rows(&asked, &[], true).unwrap()), ["2026-12 USD 0 0 0 0 0 0", "2027-01 USD 0 0 0 0 0 0"]);
     }
 
     #[test]
     fn figures_are_parted_by_what_is_asked() {
         let asked = Query { split: Split { frequency: true, source: true, ..Split::default() }, ..query(None) };
         let other = Revenue { source: String::new(), ..on("2026-12-31", "USD", 1) };
-        let got = shown(rows(&asked, &[on("2026-12-31", "USD", 200), other], false).unwrap());
+        let got = shown(&rows(&asked, &[on("2026-12-31", "USD", 200), other], false).unwrap());
         assert_eq!(got, ["USD once  1 1 0 0 - 1", "USD once widget 1 200 0 0 - 200"]);
     }
 

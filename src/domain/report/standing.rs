@@ -84,10 +84,9 @@ pub fn point(at: i64, state: &State, frequency: Frequency) -> Result<Option<Poin
     let a_year: i64 = match (interval.as_deref(), frequency) {
         (Some("day"), _) => 365,
         (Some("week"), _) => 52,
-        (Some("month"), _) => 12,
-        (Some("year"), _) => 1,
-        (_, Frequency::Monthly) => 12,
-        (_, Frequency::Annual | Frequency::Once) => 1,
+        (Some("month"), _) | (None, Frequency::Monthly) => 12,
+        // A word we do not know counts as little as it can.
+        _ => 1,
     };
     let arr_minor = amount_minor.unwrap_or(0).checked_mul(a_year).ok_or(MoneyError::Overflow)?;
     let leaving = *cancel_at_period_end || cancel_at.is_some();

@@ -84,12 +84,11 @@ impl Store {
             for row in rows {
                 let corrupt = |_| StoreError::Corrupt { what: "subscription_versions.fact" };
                 let fact: Fact = serde_json::from_str(&row.fact).map_err(corrupt)?;
-                match open.as_mut().filter(|open| open.object.id == row.subscription) {
-                    Some(open) => open.hear(fact),
-                    None => {
-                        done.extend(open.take().map(|reading| reading.history));
-                        open = Some(Reading::begin(&row, fact, &disputes)?);
-                    }
+                if let Some(open) = open.as_mut().filter(|open| open.object.id == row.subscription) {
+                    open.hear(fact);
+                } else {
+                    done.extend(open.take().map(|reading| reading.history));
+                    open = Some(Reading::begin(&row, fact, &disputes)?);
                 }
                 if let Some(open) = &mut open {
                     open.stand(row.at)?;

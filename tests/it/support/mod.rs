@@ -21,6 +21,7 @@ pub mod paper;
 pub mod postgres;
 pub mod process;
 pub mod proxy;
+pub mod reports;
 pub mod reversals;
 pub mod settled;
 pub mod smtp;

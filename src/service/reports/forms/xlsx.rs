@@ -49,7 +49,7 @@ fn write_rows(sheet: &mut Worksheet, columns: &[Flat<'_>], rows: &[Row]) -> Resu
             match row.get(flat.place) {
                 None | Some(Cell::Nothing) => {}
                 Some(cell @ (Cell::Text(_) | Cell::Few)) => {
-                    drop(sheet.write_string(line, place, plain(cell, false))?)
+                    sheet.write_string(line, place, plain(cell, false))?;
                 }
                 Some(Cell::Date(date)) => {
                     let (month, of_month) = (date.month().unsigned_abs(), date.day().unsigned_abs());
