@@ -15,6 +15,9 @@ use crate::gateway::{CallError, Gateway};
 use crate::id::{ActionId, PaymentId, PledgeId, Random};
 use crate::store::{Action, NewAudit, Store, StoreError};
 
+/// Digits by which a form is known from all others.
+const FORM: usize = 32;
+
 /// What acting needs.
 #[derive(Clone, Debug)]
 pub struct Acting {
@@ -62,6 +65,10 @@ pub enum ActError {
 impl Acting {
     /// Does what is asked, once; answers how far it came, which is never farther than that Stripe took it.
     pub async fn act(&self, wish: Wish, asking: Asking) -> Result<Action, ActError> {
+        // What was not drawn by us would make strangers' forms one.
+        if asking.form.len() != FORM || !asking.form.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Err(ActError::Mismatch);
+        }
         let id = ActionId::derived(&format!("{}\n{}", asking.actor, asking.form));
         let action = match self.store.action(&id).await? {
             Some(known) => known,

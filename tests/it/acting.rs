@@ -1,7 +1,8 @@
 //! Refunds and endings asked for on the newsroom's pages: once, with a reason, and done only when Stripe said so.
 
 use mainstay::domain::admin::Role;
-use mainstay::sandbox::{ApiFault, Card};
+use mainstay::gateway::setup::{self, RIGHTS, Right};
+use mainstay::sandbox::{Access, ApiFault, Card};
 
 use crate::support::app::{DAY, TestApp};
 use crate::support::database::{BOTH, Kind};
@@ -17,6 +18,12 @@ struct Desk {
 impl Desk {
     async fn open(kind: Kind) -> Self {
         let app = TestApp::start(kind).await;
+        // With no more than a restricted key is told to have.
+        let access = |right: &Right| match right.access {
+            setup::Access::Read => (right.resource, Access::Read),
+            setup::Access::Write => (right.resource, Access::Write),
+        };
+        app.sandbox.restrict_key("sk_test_of_the_tests", &RIGHTS.iter().map(access).collect::<Vec<_>>());
         let id = app.person("fin@paper.example", Role::Finance).await;
         let cookie = app.session(&id).await;
         Self { app, cookie, id }
@@ -82,6 +89,11 @@ async fn a_part_is_given_back_once_however_often_its_form_is_sent() {
             let sent = [sent[0], ("amount", wrong.0), ("reason", wrong.1)];
             assert_eq!(desk.submits(&path, &sent).await, 422, "{wrong:?}");
         }
+        assert_eq!(
+            desk.submits(&path, &[("form", "mine"), sent[1], sent[2]]).await,
+            422,
+            "a form that nobody was shown"
+        );
         assert!(desk.app.sandbox.objects("refund").is_empty() && desk.audited().await.is_empty());
 
         assert_eq!(desk.submits(&path, &sent).await, 303);
