@@ -95,7 +95,7 @@ impl Demo {
         let folder = Folder::make(&random)?;
         crate::telemetry::start(&quiet())?;
         let mut stop = StopSignals::install()?;
-        let mut stage = Stage::set(&self, folder.path(), random).await?;
+        let mut stage = Box::pin(Stage::set(&self, folder.path(), random)).await?;
         let played = tokio::select! {
             () = stop.received() => Ok(()),
             failure = stage.app.failure() => Err(failure.into()),

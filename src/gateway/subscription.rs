@@ -23,10 +23,7 @@ impl Gateway {
             }
         };
         match ended {
-            Err(refused @ CallError::Refused { .. }) => match self.is_over(id).await? {
-                true => Ok(()),
-                false => Err(refused),
-            },
+            Err(CallError::Refused { .. }) if self.is_over(id).await? => Ok(()),
             ended => ended,
         }
     }

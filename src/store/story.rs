@@ -74,6 +74,54 @@ fn fact(text: Option<&String>) -> Option<Fact> {
     text.and_then(|text| serde_json::from_str(text).ok())
 }
 
+/// What the story is told from, of rows that are there with the newest first.
+fn told(
+    head: &HeadRow,
+    sessions: &[(String,)],
+    payments: &[PaymentRow],
+    refunds: &[RefundRow],
+    disputes: &[DisputeRow],
+    mut versions: Vec<(i64, String, String)>,
+) -> Told {
+    versions.reverse();
+    let mut versions: Vec<(i64, String, Fact)> =
+        versions.into_iter().filter_map(|(at, event, text)| Some((at, event, fact(Some(&text))?))).collect();
+    // Within one second as their snapshots are ordered, not as their events are called.
+    versions.sort_by_key(|(at, _, fact)| (*at, fact.snapshot.grade, fact.snapshot.step, fact.snapshot.rank));
+    Told {
+        made_at: head.created_at,
+        amount_minor: head.total_minor,
+        sessions: sessions.iter().filter_map(|(text,)| fact(Some(text))).collect(),
+        payments: payments
+            .iter()
+            .map(|row| ToldPayment {
+                amount_minor: row.amount_minor,
+                succeeded_at: row.succeeded_at,
+                fact: fact(row.fact.as_ref()),
+            })
+            .collect(),
+        refunds: refunds
+            .iter()
+            .map(|row| ToldRefund {
+                at: row.created_at,
+                amount_minor: row.amount_minor,
+                status: row.status.clone(),
+                fact: fact(row.fact.as_ref()),
+            })
+            .collect(),
+        disputes: disputes
+            .iter()
+            .map(|row| ToldDispute {
+                amount_minor: row.amount_minor,
+                withdrawn_at: row.withdrawn_at,
+                reinstated_at: row.reinstated_at,
+                fact: fact(row.fact.as_ref()),
+            })
+            .collect(),
+        versions,
+    }
+}
+
 impl Store {
     /// All that is told of a pledge, if there is such a one.
     pub async fn story(&self, id: &PledgeId) -> Result<Option<PledgeStory>, StoreError> {
@@ -126,7 +174,7 @@ impl Store {
             .bind(MOST)
             .all()
             .await?;
-        let mut versions: Vec<(i64, String, String)> = tx
+        let versions: Vec<(i64, String, String)> = tx
             .query(
                 "SELECT at, event_id, fact FROM subscription_versions WHERE stripe_subscription_id = $1 \
                  ORDER BY at DESC, event_id DESC LIMIT $2",
@@ -136,43 +184,7 @@ impl Store {
             .all()
             .await?;
         tx.rollback().await?;
-        versions.reverse();
-        let mut versions: Vec<(i64, String, Fact)> =
-            versions.into_iter().filter_map(|(at, event, text)| Some((at, event, fact(Some(&text))?))).collect();
-        // Within one second as their snapshots are ordered, not as their events are called.
-        versions.sort_by_key(|(at, _, fact)| (*at, fact.snapshot.grade, fact.snapshot.step, fact.snapshot.rank));
-        let told = Told {
-            made_at: head.created_at,
-            amount_minor: head.total_minor,
-            sessions: sessions.iter().filter_map(|(text,)| fact(Some(text))).collect(),
-            payments: payments
-                .iter()
-                .map(|row| ToldPayment {
-                    amount_minor: row.amount_minor,
-                    succeeded_at: row.succeeded_at,
-                    fact: fact(row.fact.as_ref()),
-                })
-                .collect(),
-            refunds: refunds
-                .iter()
-                .map(|row| ToldRefund {
-                    at: row.created_at,
-                    amount_minor: row.amount_minor,
-                    status: row.status.clone(),
-                    fact: fact(row.fact.as_ref()),
-                })
-                .collect(),
-            disputes: disputes
-                .iter()
-                .map(|row| ToldDispute {
-                    amount_minor: row.amount_minor,
-                    withdrawn_at: row.withdrawn_at,
-                    reinstated_at: row.reinstated_at,
-                    fact: fact(row.fact.as_ref()),
-                })
-                .collect(),
-            versions,
-        };
+        let told = told(&head, &sessions, &payments, &refunds, &disputes, versions);
         let to_end = fact(head.fact.as_ref()).is_some_and(|fact| {
             matches!(fact.state, State::Subscription { cancel_at_period_end, cancel_at, .. }
                 if cancel_at_period_end || cancel_at.is_some())

@@ -164,7 +164,7 @@ impl Teller {
             17..=28 => vec![(later, Turn::CardIs(Card::Declined)), (later + 36 * DAY, Turn::CardIs(Card::Works))],
             29..=36 => vec![(later, Turn::CardIs(Card::InsufficientFunds))],
             37..=40 => vec![(later, Turn::Pauses)],
-            41..=50 => return self.upgraded(donor, at, gift, later),
+            41..=50 => return Self::upgraded(donor, at, gift, later),
             51..=52 => vec![(6 * DAY, Turn::Refunded(None))],
             _ => Vec::new(),
         };
@@ -172,7 +172,7 @@ impl Teller {
     }
 
     /// Gives twice as much from then on.
-    fn upgraded(&self, donor: usize, at: i64, gift: Gift, later: i64) -> Vec<Chapter> {
+    fn upgraded(donor: usize, at: i64, gift: Gift, later: i64) -> Vec<Chapter> {
         let more = Gift { amount_minor: gift.amount_minor * 2, declined_before: false, ..gift.clone() };
         let more = Gift { campaign: if in_season(at + later) { WINTER } else { DEFAULT }, ..more };
         vec![

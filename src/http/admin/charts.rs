@@ -172,7 +172,7 @@ impl Scale {
             step = factor;
         }
         let low = lowest.div_euclid(step) * step;
-        let high = (highest + step - 1).div_euclid(step).max(if lowest == 0 { 1 } else { 0 }) * step;
+        let high = (highest + step - 1).div_euclid(step).max(i64::from(lowest == 0)) * step;
         Self { step, low, high }
     }
 

@@ -115,7 +115,10 @@ async fn somebody_of_finance_reads_filters_refunds_ends_and_replays() {
         browser.goto(&format!("{}/admin/reports{report}", app.url)).await;
         looked_at(&browser, &format!("report{}", report.replace('/', "-"))).await;
     }
-    assert_eq!(browser.console().await, [""; 0], "nothing was refused to a page by its policy");
+    let mut console = browser.console().await;
+    // The form that was refused.
+    console.retain(|line| !line.contains("a status of 422"));
+    assert_eq!(console, [""; 0], "nothing was refused to a page by its policy");
     browser.close().await;
     app.finish().await;
 }
