@@ -142,6 +142,12 @@ impl Store {
 }
 
 impl Tx {
+    /// Whether nobody was ever made.
+    pub async fn has_no_admin(&mut self) -> Result<bool, StoreError> {
+        let any: Option<(String,)> = self.query("SELECT id FROM admins LIMIT 1").maybe().await?;
+        Ok(any.is_none())
+    }
+
     /// False when there is somebody of this address.
     pub async fn insert_admin(&mut self, admin: &NewAdmin) -> Result<bool, StoreError> {
         let inserted = self
