@@ -18,7 +18,9 @@ const ANNA: &str = "anna@paper.example";
 /// A page as it stands: without barriers, no wider than the window; its picture goes where somebody asks for it.
 async fn looked_at(browser: &Browser, name: &str) {
     assert_accessible(browser, name).await;
-    let wide = browser.execute("return document.documentElement.scrollWidth - document.documentElement.clientWidth", vec![]).await;
+    let wide = browser
+        .execute("return document.documentElement.scrollWidth - document.documentElement.clientWidth", vec![])
+        .await;
     assert_eq!(wide.expect("the script runs").json().as_i64(), Some(0), "{name} is as wide as the window");
     if let Some(folder) = setting("TEST_PICTURES") {
         browser.screenshot(std::path::Path::new(&folder).join(format!("{name}.png")).as_path()).await;
