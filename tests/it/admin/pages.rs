@@ -33,9 +33,7 @@ async fn write(browser: &Browser, css: &str, text: &str) {
 
 async fn heading(browser: &Browser, text: &str) {
     let found = browser.query(By::XPath(format!("//h1[contains(., '{text}')]"))).first().await;
-    if found.is_err() {
-        panic!("the page turns to {text}: {}", browser.source().await.expect("a page"));
-    }
+    assert!(found.is_ok(), "the page turns to {text}: {}", browser.source().await.expect("a page"));
 }
 
 async fn sign_in(browser: &Browser, url: &str, code: &str) {
