@@ -103,7 +103,10 @@ async fn an_admin_sets_one_time_codes_up_signs_in_with_one_and_looks_after_peopl
     browser.click("nav a[href='/admin/audit-log']").await;
     heading(&browser, "Audit log").await;
     looked_at(&browser, "audit-log").await;
-    assert_eq!(browser.console().await, [""; 0], "nothing was refused to a page by its policy");
+    // Forms that were filled in wrongly are the only thing a browser has to say.
+    let said: Vec<String> =
+        browser.console().await.into_iter().filter(|line| !line.contains("status of 422")).collect();
+    assert_eq!(said, [""; 0], "nothing was refused to a page by its policy");
     browser.close().await;
     app.finish().await;
 }
