@@ -139,9 +139,10 @@ async fn pass(admin: &Newsroom, need: Need, view: &View, head: &Parts) -> Result
     // Whoever has yet to set one-time codes up may do that, and nothing else.
     let lacks_totp = sign_in.totp_required && !signed.has_totp && !matches!(signed.by, By::Token(_));
     if lacks_totp && need != Need::Person {
-        return Err(match is_page {
-            true => Refusal::Answer(Box::new(Redirect::to("/admin/me").into_response())),
-            false => ApiError::forbidden().into(),
+        return Err(if is_page {
+            Refusal::Answer(Box::new(Redirect::to("/admin/me").into_response()))
+        } else {
+            ApiError::forbidden().into()
         });
     }
     Ok(Some(signed))

@@ -106,7 +106,6 @@ impl View {
     }
 
     /// A moment as the newsroom's clock shows it: `2026-11-23 14:00:05`.
-    #[expect(clippy::unused_self, reason = "how a moment is written may come to depend on the language")]
     pub fn time(&self, at: i64, zone: &TimeZone) -> String {
         let moment = Timestamp::from_second(at).unwrap_or_default().to_zoned(zone.clone());
         moment.strftime("%Y-%m-%d %H:%M:%S").to_string()
@@ -180,7 +179,7 @@ impl View {
 
     /// Nobody can sign in here, and what to set.
     pub(super) fn without_key(&self) -> Response {
-        let settings = format!("MAINSTAY_ADMIN_KEY={}", "admin_key_…");
+        let settings = "MAINSTAY_ADMIN_KEY=admin_key_…";
         let (title, lead) = (self.say("admin-no-key-title"), self.say("admin-no-key-lead"));
         self.answer(StatusCode::SERVICE_UNAVAILABLE, "message", context! { title, lead, settings })
     }

@@ -127,7 +127,14 @@ impl Office {
         }
         let id = match (whose, email) {
             (Some(id), _) => id,
-            (None, Some(email)) => self.insert(&mut tx, "", email, Role::Admin).await?,
+            (None, Some(email)) => {
+                // Whoever follows another first link at the same time waits here, and comes second.
+                tx.take_turn().await?;
+                if !tx.has_no_admin().await? {
+                    return Err(PeopleError::LinkOver);
+                }
+                self.insert(&mut tx, "", email, Role::Admin).await?
+            }
             (None, None) => return Err(PeopleError::Unknown),
         };
         tx.set_password(&id, &hashed).await?;

@@ -77,7 +77,6 @@ impl Store {
 
     /// Whom a link is for; the inner value is none where it makes the first admin. None when there is no such link, or it is
     /// over or used.
-    #[expect(clippy::option_option, reason = "the outer one tells of the link, the inner one of whom it is for")]
     pub async fn admin_link(&self, token_hash: &str, now: i64) -> Result<Option<Option<String>>, StoreError> {
         let live = "SELECT l.admin_id FROM admin_links l WHERE l.token_hash = $1 AND l.expires_at > $2 AND \
                     ((l.admin_id IS NULL AND NOT EXISTS (SELECT 1 FROM admins)) OR EXISTS (SELECT 1 FROM admins a \
@@ -142,6 +141,12 @@ impl Store {
 }
 
 impl Tx {
+    /// Whether nobody was ever made.
+    pub async fn has_no_admin(&mut self) -> Result<bool, StoreError> {
+        let any: Option<(String,)> = self.query("SELECT id FROM admins LIMIT 1").maybe().await?;
+        Ok(any.is_none())
+    }
+
     /// False when there is somebody of this address.
     pub async fn insert_admin(&mut self, admin: &NewAdmin) -> Result<bool, StoreError> {
         let inserted = self

@@ -97,9 +97,9 @@ async fn the_first_serve_prints_a_link_for_the_first_admin_and_later_ones_do_not
     let folder = tempfile::tempdir().expect("a folder");
     let url = format!("sqlite://{}", folder.path().join("mainstay.db").display());
     let mut server = Server::start(&url, "http://127.0.0.1:9/", folder.path(), &[]);
-    let line = server.output_line("newsroom ");
-    let link = line.split_whitespace().nth(1).expect("a link").to_owned();
-    assert!(link.starts_with("http://give.example.org/admin/link/") && line.contains("first admin"), "{line}");
+    let said = server.output_line("newsroom ");
+    let link = said.split_whitespace().nth(1).expect("a link").to_owned();
+    assert!(link.starts_with("http://give.example.org/admin/link/") && said.contains("first admin"), "{said}");
     let form = [("email", "anna@paper.example"), ("password", PASSWORD), ("again", PASSWORD)];
     let http = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
     let request = http.build().expect("a client").post(format!("{}/admin/link/{}", server.url, token_of(&link)));

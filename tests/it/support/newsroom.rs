@@ -38,12 +38,12 @@ pub async fn answer(request: reqwest::RequestBuilder) -> Answer {
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
     let location = text(LOCATION);
-    let set = headers.get_all(SET_COOKIE).iter().filter_map(|line| line.to_str().ok());
+    let mut set = headers.get_all(SET_COOKIE).iter().filter_map(|line| line.to_str().ok());
     let value = |line: &str| {
         let rest = line.strip_prefix(SESSION)?.strip_prefix('=')?;
         Some(rest.split(';').next().unwrap_or_default().to_owned())
     };
-    let cookie = set.filter_map(value).next();
+    let cookie = set.find_map(value);
     let body = response.text().await.expect("a body");
     Answer { status, location, cookie, headers, body }
 }
