@@ -46,6 +46,7 @@ fn read(path: &Path) -> Result<Mapping, CliError> {
     toml::from_str(&text).map_err(|error| wrong(error.to_string()))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "`map_err` hands it over")]
 fn stopped(error: crate::service::sweep::SweepError) -> CliError {
     CliError::Failed(format!("stopped: {}. What was taken over stays so; run it again for the rest.", error.code()))
 }
