@@ -6,6 +6,7 @@
 mod acting;
 #[cfg(test)]
 mod admin;
+#[cfg(test)]
 mod adopt;
 #[cfg(test)]
 mod backups;
@@ -25,6 +26,7 @@ mod cuts;
 mod damage;
 #[cfg(test)]
 mod demo;
+#[cfg(test)]
 mod deploy;
 #[cfg(test)]
 mod doctor;
@@ -50,6 +52,7 @@ mod mail_program;
 mod mail_texts;
 #[cfg(test)]
 mod newsletter;
+#[cfg(test)]
 mod newsroom;
 #[cfg(test)]
 mod notices;
