@@ -20,12 +20,15 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::clock::Clock;
-use crate::config::{DatabaseUrl, Settings, SweepSettings, WebSettings, WorkerSettings};
+use crate::config::{DatabaseUrl, Mode, Settings, SweepSettings, WebSettings, WorkerSettings};
 use crate::gateway::list::Pace;
 use crate::gateway::{CallError, Gateway, GatewayConfig};
 use crate::http::{self, Ops, WebState};
 use crate::id::Random;
 use crate::mail::{Post, PostError};
+use crate::service::admin::password::Passwords;
+use crate::service::admin::sign_in::SignIn;
+use crate::service::admin::{Office, jwt};
 use crate::service::backup::{self, BackupError};
 use crate::service::balance::Balance;
 use crate::service::chain::Keeper;
@@ -36,7 +39,7 @@ use crate::service::onlooker::Onlooker;
 use crate::service::reconcile::Reconciler;
 use crate::service::sweep::Sweeper;
 use crate::store::{Store, StoreError};
-use crate::vault::{IndexKey, Opener, Sealer, VaultError};
+use crate::vault::{AdminKey, IndexKey, Opener, Sealer, VaultError};
 use crate::worker::{
     self, BalanceWorker, EventWorker, Jobs, NoticeWorker, OutboxWorker, ReceiptWorker, Retention, SweepWorker,
 };
@@ -232,6 +235,7 @@ impl Parts {
             random: self.random.clone(),
             metrics: crate::telemetry::metrics(),
         };
+        let mut office = None;
         let (web, inbox) = match &self.settings.web {
             Some(web) => {
                 let (inbox, writer) = Inbox::start(
@@ -240,7 +244,9 @@ impl Parts {
                     self.clock.clone(),
                     Arc::clone(&self.arrived),
                 );
-                (serve(listener, http::router(self.web_state(web, ops, inbox, desk))), Some(writer))
+                let sign_in = self.sign_in(web)?;
+                office = sign_in.as_ref().map(|sign_in| sign_in.office.clone());
+                (serve(listener, http::router(self.web_state(web, ops, inbox, desk, sign_in))), Some(writer))
             }
             None => (serve(listener, http::ops_router(ops)), None),
         };
@@ -249,6 +255,7 @@ impl Parts {
         Ok(Running {
             address,
             store: self.store,
+            office,
             web,
             inbox,
             work,
@@ -347,7 +354,14 @@ impl Parts {
         Ok(Part::start(|stop| worker::run(jobs, arrived, stop)))
     }
 
-    fn web_state(&self, web: &WebSettings, ops: Ops, inbox: Inbox, desk: Option<Desk>) -> WebState {
+    fn web_state(
+        &self,
+        web: &WebSettings,
+        ops: Ops,
+        inbox: Inbox,
+        desk: Option<Desk>,
+        sign_in: Option<SignIn>,
+    ) -> WebState {
         WebState {
             ops,
             inbox,
@@ -367,7 +381,25 @@ impl Parts {
             mail_bounce_secret: web.mail_bounce_secret.clone(),
             newsletter_export_token: web.newsletter_export_token.clone(),
             desk,
+            zone: self.settings.basics.time_zone.zone().clone(),
+            test_mode: self.settings.stripe_secret_key.mode() == Mode::Test,
+            sign_in,
         }
+    }
+
+    /// What lets the newsroom's people in, where there is a key for it.
+    fn sign_in(&self, web: &WebSettings) -> Result<Option<SignIn>, AppError> {
+        let Some(key) = &web.admin.key else { return Ok(None) };
+        jwt::install_provider();
+        let office = Office {
+            store: self.store.clone(),
+            clock: self.clock.clone(),
+            random: self.random.clone(),
+            key: AdminKey::parse(key)?,
+            public_url: web.public_url.to_string(),
+        };
+        let passwords = Arc::new(Passwords::new(self.random.clone()));
+        Ok(Some(SignIn { office, passwords, totp_required: web.admin.totp_required }))
     }
 }
 
@@ -421,6 +453,8 @@ pub struct Running {
     /// Where it listens.
     pub address: SocketAddr,
     pub store: Store,
+    /// Decides who may sign in, where this process lets anybody in.
+    pub office: Option<Office>,
     web: Part,
     inbox: Option<JoinHandle<()>>,
     work: Option<Part>,

@@ -248,6 +248,20 @@ pub const SETTINGS: &[Setting] = &[
         "at least 32 letters, digits and -._~, as `openssl rand -hex 32` makes them",
     ),
     row(
+        "ADMIN_KEY",
+        None,
+        Some(""),
+        "The key of the newsroom's own pages: seals what its people sign in by. Without it, nobody can sign in.",
+        "admin_key_ and 64 hex digits, as `mainstay init` writes it",
+    ),
+    row(
+        "ADMIN_TOTP",
+        Some("admin-totp"),
+        Some("optional"),
+        "Whether everybody who signs in to the newsroom's own pages needs one-time codes of an authenticator.",
+        "optional or required",
+    ),
+    row(
         "RECEIPTS",
         Some("receipts"),
         Some("each"),
@@ -439,6 +453,25 @@ pub struct WebSettings {
     pub mail_bounce_secret: Option<SecretString>,
     /// By which readers of the newsletter are fetched; without it nobody can.
     pub newsletter_export_token: Option<SecretString>,
+    pub admin: AdminSettings,
+}
+
+/// How the newsroom's own people sign in.
+#[derive(Debug, Clone)]
+pub struct AdminSettings {
+    /// Without it nobody can.
+    pub key: Option<SecretString>,
+    /// Whether everybody needs one-time codes.
+    pub totp_required: bool,
+}
+
+/// What `mainstay admin` needs.
+#[derive(Debug, Clone)]
+pub struct AdminCommands {
+    pub basics: Basics,
+    /// Where links lead.
+    pub public_url: Origin,
+    pub key: SecretString,
 }
 
 /// What only the worker half needs.

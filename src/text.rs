@@ -146,6 +146,21 @@ const MONTHS_RU: [&str; 12] = [
     "декабря",
 ];
 
+const MONTHS_ALONE_RU: [&str; 12] = [
+    "январь",
+    "февраль",
+    "март",
+    "апрель",
+    "май",
+    "июнь",
+    "июль",
+    "август",
+    "сентябрь",
+    "октябрь",
+    "ноябрь",
+    "декабрь",
+];
+
 /// A day as it is written in `language`: `15 January 2027`, `15 января 2027 г.`
 pub fn date(language: Language, date: jiff::civil::Date) -> String {
     let (day, month, year) = (date.day(), month(language, date), date.year());
@@ -153,6 +168,15 @@ pub fn date(language: Language, date: jiff::civil::Date) -> String {
         Language::En => format!("{day} {month} {year}"),
         Language::Ru => format!("{day}{NBSP}{month} {year}{NBSP}г."),
     }
+}
+
+/// The month of a day by itself: `January`, `январь`.
+pub fn month_alone(language: Language, date: jiff::civil::Date) -> &'static str {
+    let months = match language {
+        Language::En => MONTHS_EN,
+        Language::Ru => MONTHS_ALONE_RU,
+    };
+    months[usize::try_from(date.month() - 1).unwrap_or(0) % 12]
 }
 
 /// The month of a day, as it stands in a date.

@@ -7,6 +7,8 @@
 //!
 //! A sealed value is: version (1 byte) · key id (8) · sealed data key (80) · nonce (24) · ciphertext with tag.
 
+mod admin_key;
+
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
@@ -21,6 +23,7 @@ use x25519_dalek::{PublicKey, StaticSecret};
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::id::{Random, hex};
+pub use admin_key::AdminKey;
 
 const VERSION: u8 = 1;
 const KEY_ID: usize = 8;

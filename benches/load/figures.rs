@@ -4,6 +4,7 @@ pub mod acknowledged;
 pub mod backlog;
 pub mod cpu;
 pub mod reminders;
+pub mod reports;
 pub mod start;
 
 use std::sync::Arc;

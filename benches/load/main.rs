@@ -70,6 +70,8 @@ enum Part {
     Backlog,
     /// Reminders that leave by a mail server, and memory meanwhile.
     Reminders,
+    /// A year's revenue over millions of payments, and an export of a million.
+    Reports,
     /// Start to first answer, memory idle.
     Start,
 }
@@ -151,6 +153,9 @@ async fn measure(arguments: &Arguments, scale: Scale, story: Story) -> Report {
         }
         if arguments.wants(Part::Reminders) {
             figures::reminders::measure(&mut bench).await;
+        }
+        if arguments.wants(Part::Reports) {
+            figures::reports::measure(&mut bench).await;
         }
         if arguments.wants(Part::Start) {
             figures::start::measure(&mut bench).await;

@@ -25,9 +25,9 @@ use super::{CliError, print};
 use crate::app::{App, AppError, Running};
 use crate::clock::{Clock, DAY, MINUTE};
 use crate::config::{
-    Basics, DEFAULT_RENEWAL_NOTICE_DAYS, DatabaseUrl, Log, LogFormat, MailSettings, MailTransport, NewsroomZone,
-    Origin, Receipts, ReminderSettings, Sending, Settings, StripeKey, SweepSettings, WebSettings, WorkerSettings,
-    live_stripe_key_in_environment,
+    AdminSettings, Basics, DEFAULT_RENEWAL_NOTICE_DAYS, DatabaseUrl, Log, LogFormat, MailSettings, MailTransport,
+    NewsroomZone, Origin, Receipts, ReminderSettings, Sending, Settings, StripeKey, SweepSettings, WebSettings,
+    WorkerSettings, live_stripe_key_in_environment,
 };
 use crate::domain::calendar::number_of;
 use crate::domain::campaign::DEFAULT;
@@ -37,8 +37,9 @@ use crate::domain::retention::Periods;
 use crate::gateway::{Gateway, GatewayConfig};
 use crate::id::Random;
 use crate::sandbox::{Delivery, Options, Sandbox};
+use crate::service::admin::Office;
 use crate::store::{Period, Store};
-use crate::vault::NewKeys;
+use crate::vault::{AdminKey, NewKeys};
 
 /// What a server calls the sandbox with. Both are known to everybody and open nothing else.
 pub(super) const SANDBOX_API_KEY: &str = "sk_test_sandbox";
@@ -95,7 +96,7 @@ impl Demo {
         let folder = Folder::make(&random)?;
         crate::telemetry::start(&quiet())?;
         let mut stop = StopSignals::install()?;
-        let mut stage = Stage::set(&self, folder.path(), random).await?;
+        let mut stage = Box::pin(Stage::set(&self, folder.path(), random)).await?;
         let played = tokio::select! {
             () = stop.received() => Ok(()),
             failure = stage.app.failure() => Err(failure.into()),
@@ -109,6 +110,7 @@ impl Demo {
         if self.once {
             return print(&demo_once::play(ends).await?);
         }
+        let link = ends.office.first_link().await.map_err(|error| CliError::Failed(error.to_string()))?;
         let program = std::env::current_exe().unwrap_or_else(|_| PathBuf::from("mainstay"));
         let day = super::report::day_of_clock(&ends.clock);
         let from = if self.empty { day } else { day.saturating_sub(jiff::Span::new().months(18)) };
@@ -119,12 +121,14 @@ impl Demo {
              giving page  {}/give\n\
              inbox        {}inbox  (every mail it sends)\n\
              sandbox      {}  (what Stripe sees; its buttons move the clock)\n\
+             newsroom     {}  (set a password and sign in; the link works once)\n\
              report       {} report revenue --from {from} --to {} --database-url {}\n",
             ends.past,
             ends.sandbox_url,
             ends.public_url,
             ends.sandbox_url,
             ends.sandbox_url,
+            link.unwrap_or_default(),
             program.display(),
             day.saturating_add(jiff::Span::new().years(2)),
             folder.database_url(),
@@ -156,6 +160,7 @@ pub(super) struct Ends {
     pub sandbox: Sandbox,
     pub store: Store,
     pub gateway: Gateway,
+    pub office: Office,
     pub clock: Clock,
     /// What is to be said of what was given before.
     pub past: String,
@@ -202,6 +207,7 @@ impl Stage {
                 sandbox: sandbox.clone(),
                 store: app.store.clone(),
                 gateway,
+                office: app.office.clone().ok_or_else(impossible)?,
                 clock,
                 past: String::new(),
             };
@@ -336,6 +342,7 @@ fn settings(
         web: Some(WebSettings {
             mail_bounce_secret: None,
             newsletter_export_token: None,
+            admin: AdminSettings { key: Some(AdminKey::generate(random)), totp_required: false },
             public_url: public_url.clone(),
             allowed_origins: vec![paper],
             trusted_proxies: 0,

@@ -9,7 +9,6 @@ use super::CliError;
 use super::demo::{Ends, agreement};
 use super::report::{self, day_of_clock};
 use crate::domain::calendar::number_of;
-use crate::domain::report::By;
 use crate::store::Period;
 
 const GIFTS: [(&str, i64, &str, &str); 3] =
@@ -48,7 +47,7 @@ pub(super) async fn play(ends: &Ends) -> Result<String, CliError> {
     player.post_form(&format!("{}clock", ends.sandbox_url), &[("by", "quarter")]).await?;
     ends.caught_up().await?;
     let to = day_of_clock(&ends.clock).saturating_add(jiff::Span::new().days(1));
-    let table = report::table(&report::revenue(&ends.store, "UTC", from, to, By::Month, report::View::Charge).await?);
+    let table = report::revenue_table(&ends.store, from, to, ends.clock.now()).await?;
     let agreement = agreement::reached(ends, Period { from: number_of(from), to: number_of(to) }).await?;
     Ok(table + &agreement)
 }

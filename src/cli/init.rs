@@ -7,12 +7,12 @@ use std::fs::OpenOptions;
 use std::io::{ErrorKind, Write as _};
 use std::path::Path;
 
-use secrecy::ExposeSecret as _;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::{CliError, print};
 use crate::config::{ENV_FILE, PREFIX, SETTINGS, Setting};
 use crate::id::Random;
-use crate::vault::NewKeys;
+use crate::vault::{AdminKey, NewKeys};
 
 const HEAD: &str = "\
 # Settings of Mainstay, read from the working directory by every `mainstay` command.
@@ -43,28 +43,30 @@ pub(super) fn run(directory: &Path) -> Result<(), CliError> {
             format!("cannot write {}: {error}. Run it in a directory you may write to.", path.display())
         })
     })?;
-    let text = env_file(&NewKeys::generate(&Random::system()));
+    let random = Random::system();
+    let text = env_file(&NewKeys::generate(&random), &AdminKey::generate(&random));
     let written = file.write_all(text.as_bytes()).and_then(|()| file.sync_all());
     written.map_err(|error| CliError::Failed(format!("cannot write {}: {error}.", path.display())))?;
     print(NEXT)
 }
 
 /// The text of the file: every setting in the table's order.
-fn env_file(keys: &NewKeys) -> String {
+fn env_file(keys: &NewKeys, admin_key: &SecretString) -> String {
     let mut text = HEAD.to_owned();
     for setting in SETTINGS {
         let _ = write!(text, "\n# {}\n# Expected: {}.\n", setting.what, setting.expected);
-        text.push_str(&line(setting, keys));
+        text.push_str(&line(setting, keys, admin_key));
     }
     text
 }
 
-fn line(setting: &Setting, keys: &NewKeys) -> String {
+fn line(setting: &Setting, keys: &NewKeys, admin_key: &SecretString) -> String {
     let name = setting.name;
     let value = match name {
         "VAULT_PUBLIC_KEY" => &keys.public,
         "VAULT_PRIVATE_KEY" => keys.private.expose_secret(),
         "VAULT_INDEX_KEY" => keys.index.expose_secret(),
+        "ADMIN_KEY" => admin_key.expose_secret(),
         "PUBLIC_URL" => "http://127.0.0.1:8787",
         // Fixed at the first start, so it stands where it is seen before.
         "TIME_ZONE" => "UTC",

@@ -2,6 +2,7 @@
 //! nothing else. Standard output is for results, standard error for logs and problems.
 
 mod account;
+mod admin;
 mod backfill;
 mod backup;
 mod campaign;
@@ -78,9 +79,9 @@ enum Command {
     Demo(demo::Demo),
     /// Run the stand-in for Stripe alone, in real time.
     Sandbox(sandbox::Stand),
-    /// Print what came in.
-    #[command(subcommand)]
-    Report(report::Report),
+    /// Print what came in, what went back, and what is left.
+    #[command(after_help = report::EXAMPLES)]
+    Report(Box<report::Report>),
     /// Tell which reminders would go, and which would be held back and why.
     #[command(after_help = remind::EXAMPLES)]
     Remind(remind::Remind),
@@ -108,6 +109,9 @@ enum Command {
     Backfill(backfill::Backfill),
     /// Recompute statuses and sums from what Stripe said, and tell what differed.
     Rebuild(rebuild::Rebuild),
+    /// Say who may sign in to the newsroom's own pages, and make tokens for programs.
+    #[command(subcommand)]
+    Admin(admin::Admin),
     /// Hold our books against what Stripe booked, and tell each difference.
     Reconcile(reconcile::Reconcile),
 }
@@ -185,6 +189,7 @@ fn dispatch(command: Command) -> Result<(), CliError> {
         Command::Events(events) => block_on(events.run()),
         Command::Backfill(backfill) => block_on(backfill.run()),
         Command::Rebuild(rebuild) => block_on(rebuild.run()),
+        Command::Admin(admin) => block_on(admin.run()),
         Command::Reconcile(reconcile) => block_on(reconcile.run()),
     }
 }

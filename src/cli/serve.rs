@@ -56,7 +56,7 @@ impl Serve {
         let mut stop = StopSignals::install()?;
         let about = settings.clone();
         let mut running = App::start(settings, Clock::system(), Random::system()).await?;
-        print(&banner(&about, role, &running))?;
+        print(&(banner(&about, role, &running) + &newsroom(&about, &running).await?))?;
         let failure = tokio::select! {
             () = stop.received() => None,
             failure = running.failure() => Some(failure),
@@ -88,6 +88,19 @@ fn banner(settings: &Settings, role: Role, running: &Running) -> String {
         lines.push(format!("mail      {}", worker.mail));
     }
     lines.join("\n") + "\n"
+}
+
+/// Where the newsroom's people sign in; while there is nobody, with a link for the first.
+async fn newsroom(settings: &Settings, running: &Running) -> Result<String, CliError> {
+    let Some(web) = &settings.web else { return Ok(String::new()) };
+    let Some(office) = &running.office else {
+        return Ok("newsroom  nobody can sign in: MAINSTAY_ADMIN_KEY is not set\n".to_owned());
+    };
+    let link = office.first_link().await.map_err(|error| CliError::Failed(format!("{error}.")))?;
+    Ok(match link {
+        None => format!("newsroom  {}/admin\n", web.public_url),
+        Some(link) => format!("newsroom  {link}  (makes the first admin; once, within a day; keep it to yourself)\n"),
+    })
 }
 
 /// Does `work`, unless a signal comes first: then it is dropped, and clears away what it had begun.

@@ -7,15 +7,16 @@ use url::Url;
 
 use super::sources::Given;
 use super::{
-    Addresses, Basics, ConfigError, DatabaseUrl, DeskSettings, Log, LogFormat, MailCommands, MailSettings,
-    MailTransport, NewsroomZone, Origin, Problem, Receipts, ReminderSettings, Role, Secrecy, Sending, Settings,
-    Sources, StripeCommands, StripeKey, SweepSettings, WebSettings, WorkerSettings, setting,
+    Addresses, AdminCommands, AdminSettings, Basics, ConfigError, DatabaseUrl, DeskSettings, Log, LogFormat,
+    MailCommands, MailSettings, MailTransport, NewsroomZone, Origin, Problem, Receipts, ReminderSettings, Role,
+    Secrecy, Sending, Settings, Sources, StripeCommands, StripeKey, SweepSettings, WebSettings, WorkerSettings,
+    setting,
 };
 use crate::clock::{DAY, HOUR, MINUTE};
 use crate::domain::mailbox::{Line, Mailbox, breaks};
 use crate::domain::retention::Periods;
 use crate::id::Random;
-use crate::vault::{IndexKey, Opener, Sealer};
+use crate::vault::{AdminKey, IndexKey, Opener, Sealer};
 
 /// What stands for a value that was not given or is wrong; the problem is recorded, so nobody sees it.
 const WRONG: &str = "";
@@ -58,6 +59,17 @@ impl StripeCommands {
         let commands = addresses.zip(key).zip(reader.sweep());
         let made = |((addresses, stripe_secret_key), sweep)| Self { addresses, stripe_secret_key, sweep };
         reader.finish(commands.map(made))
+    }
+}
+
+impl AdminCommands {
+    /// What `admin` needs.
+    pub fn load(sources: Sources) -> Result<Self, ConfigError> {
+        let mut reader = Reader::new(sources);
+        let (basics, public_url) = (reader.basics(), reader.get("PUBLIC_URL", Origin::parse));
+        let key = reader.get("ADMIN_KEY", |text| key(text, |text| AdminKey::parse(text).is_ok()));
+        let settings = basics.zip(public_url).zip(key);
+        reader.finish(settings.map(|((basics, public_url), key)| Self { basics, public_url, key }))
     }
 }
 
@@ -211,7 +223,9 @@ impl Reader {
         let stripe_webhook_secrets = self.get("STRIPE_WEBHOOK_SECRETS", webhook_secrets);
         let mail_bounce_secret = self.get("MAIL_BOUNCE_SECRET", bearer_secret);
         let newsletter_export_token = self.get("NEWSLETTER_EXPORT_TOKEN", bearer_secret);
+        let admin = self.admin();
         Some(WebSettings {
+            admin: admin?,
             public_url: public_url?,
             allowed_origins: allowed_origins?,
             trusted_proxies: trusted_proxies?,
@@ -219,6 +233,17 @@ impl Reader {
             mail_bounce_secret: mail_bounce_secret?,
             newsletter_export_token: newsletter_export_token?,
         })
+    }
+
+    fn admin(&mut self) -> Option<AdminSettings> {
+        let right = |text: &str| key(text, |text| AdminKey::parse(text).is_ok());
+        let key = self.get("ADMIN_KEY", |text| optional(text, right));
+        let totp_required = self.get("ADMIN_TOTP", |text| match text {
+            "optional" => Some(false),
+            "required" => Some(true),
+            _ => None,
+        });
+        Some(AdminSettings { key: key?, totp_required: totp_required? })
     }
 
     fn desk(&mut self) -> Option<DeskSettings> {

@@ -145,6 +145,7 @@ fn no_secret_is_a_flag_and_every_other_setting_is_one() {
             "mail-from",
             "mail-postal-address",
             "mail-templates",
+            "admin-totp",
             "receipts",
             "renewal-notice-days",
             "keep-abandoned-hours",

@@ -4,6 +4,8 @@
 //! Nothing here is async, reads a clock, or names a database, a web framework or Stripe's library. It imports nothing of
 //! ours but `id`.
 
+pub mod action;
+pub mod admin;
 pub mod adoption;
 pub mod books;
 pub mod bounce;
@@ -27,3 +29,4 @@ pub mod report;
 pub mod retention;
 pub mod return_url;
 pub mod settlement;
+pub mod story;

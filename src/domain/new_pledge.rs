@@ -18,6 +18,11 @@ const JSON_FIELDS: [&str; 8] =
     ["campaign", "frequency", "amount_minor", "currency", "cover_fee", "locale", "source", "return_url"];
 /// The longest `source`, in characters.
 pub const MAX_SOURCE: usize = 64;
+/// So many sources of one campaign are told apart; pledges from further ones are of [`OTHER_SOURCE`]. A report that is
+/// parted by source stays readable, and whoever makes sources up fills no table.
+pub const MAX_SOURCES: i64 = 200;
+/// The source of pledges beyond those.
+pub const OTHER_SOURCE: &str = "other";
 /// Languages Stripe's checkout speaks (source: Stripe's API reference, `locale` of a Checkout Session).
 const LOCALES: [&str; 41] = [
     "auto", "bg", "cs", "da", "de", "el", "en", "en-GB", "es", "es-419", "et", "fi", "fil", "fr", "fr-CA", "hr", "hu",

@@ -1,14 +1,26 @@
-//! Reports: days of revenue put together to weeks, months and years.
+//! Reports: what is asked, what each figure means, and how days are put together to periods.
 //!
-//! Currencies are never added together. Days are the newsroom's own, as [`super::calendar`] computed them.
+//! Currencies are never added together. Days are the newsroom's own, as [`super::calendar`] computed them, and periods are
+//! half-open: `to` is the day after the last one. A period in which nothing happened is there, with zeros.
 
-use std::collections::BTreeMap;
+pub mod columns;
+pub mod failed;
+pub mod group;
+pub mod once;
+pub mod query;
+pub mod recurring;
+pub mod revenue;
+pub mod standing;
+pub mod statement;
+pub mod table;
 
 use jiff::ToSpan as _;
 use jiff::civil::Date;
+use jiff::tz::TimeZone;
 
-use super::money::{Currency, Money, MoneyError};
-use super::pledge::{Frequency, words};
+use super::calendar::number_of;
+use super::money::MoneyError;
+use super::pledge::words;
 
 words! {
     /// How long a period of a report is.
@@ -26,112 +38,105 @@ impl By {
     pub fn period(self, day: Date) -> String {
         match self {
             Self::Day => day.to_string(),
-            Self::Week => {
-                let since_monday = i64::from(day.weekday().to_monday_zero_offset());
-                day.saturating_sub(since_monday.days()).to_string()
-            }
+            Self::Week => monday(day).to_string(),
             Self::Month => format!("{:04}-{:02}", day.year(), day.month()),
             Self::Year => format!("{:04}", day.year()),
         }
     }
-}
 
-/// What came in on one day, in one currency and frequency.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct DayRevenue {
-    pub day: Date,
-    pub currency: Currency,
-    pub frequency: Frequency,
-    pub count: i64,
-    pub gross_minor: i64,
-    pub refunds_minor: i64,
-    pub disputes_minor: i64,
-    /// What Stripe kept; known where its bookings are counted.
-    pub fees_minor: Option<i64>,
-}
-
-/// What came in in one period, in one currency and frequency. In the order of the JSON and CSV columns.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
-pub struct RevenueRow {
-    pub period: String,
-    pub currency: Currency,
-    pub frequency: Frequency,
-    /// How many payments succeeded.
-    pub count: i64,
-    pub gross_minor: i64,
-    pub refunds_minor: i64,
-    pub disputes_minor: i64,
-    /// What Stripe kept; unknown until it is booked.
-    pub fees_minor: Option<i64>,
-    /// Gross less refunds and disputes, and less fees where they are known.
-    pub net_minor: i64,
-}
-
-impl RevenueRow {
-    /// `amount_minor` of this row as money.
-    pub fn money(&self, amount_minor: i64) -> Money {
-        Money::new(amount_minor, self.currency)
-    }
-
-    fn is_zero(&self) -> bool {
-        let fees_minor = self.fees_minor.unwrap_or(0);
-        [self.count, self.gross_minor, self.refunds_minor, self.disputes_minor, fees_minor] == [0; 5]
-    }
-
-    fn add(&mut self, day: &DayRevenue) -> Result<(), MoneyError> {
-        let sum = |one: i64, other: i64| one.checked_add(other).ok_or(MoneyError::Overflow);
-        self.count = sum(self.count, day.count)?;
-        self.gross_minor = sum(self.gross_minor, day.gross_minor)?;
-        self.refunds_minor = sum(self.refunds_minor, day.refunds_minor)?;
-        self.disputes_minor = sum(self.disputes_minor, day.disputes_minor)?;
-        let given_back = sum(self.refunds_minor, self.disputes_minor)?;
-        if let Some(fees_minor) = day.fees_minor {
-            self.fees_minor = Some(sum(self.fees_minor.unwrap_or(0), fees_minor)?);
+    /// By how much a day's number (20261123) is divided so that the days of a period come to the same. Weeks have no such
+    /// number: their days are put together later.
+    pub fn divisor(self) -> i64 {
+        match self {
+            Self::Day | Self::Week => 1,
+            Self::Month => 100,
+            Self::Year => 10_000,
         }
-        let gone = sum(given_back, self.fees_minor.unwrap_or(0))?;
-        self.net_minor = self.gross_minor.checked_sub(gone).ok_or(MoneyError::Overflow)?;
-        Ok(())
+    }
+
+    /// The first day of the period that `day` is in.
+    fn first(self, day: Date) -> Date {
+        match self {
+            Self::Day => day,
+            Self::Week => monday(day),
+            Self::Month => day.first_of_month(),
+            Self::Year => day.first_of_year(),
+        }
+    }
+
+    fn next(self, first: Date) -> Date {
+        match self {
+            Self::Day => first.saturating_add(1.day()),
+            Self::Week => first.saturating_add(7.days()),
+            Self::Month => first.saturating_add(1.month()),
+            Self::Year => first.saturating_add(1.year()),
+        }
     }
 }
 
-/// Puts days together, by period, then currency, then frequency. Rows in which nothing happened are left out.
-pub fn group(days: &[DayRevenue], by: By) -> Result<Vec<RevenueRow>, MoneyError> {
-    let mut rows: BTreeMap<(String, Currency, Frequency), RevenueRow> = BTreeMap::new();
-    for day in days {
-        let period = by.period(day.day);
-        let (currency, frequency) = (day.currency, day.frequency);
-        let empty = || RevenueRow {
-            period: period.clone(),
-            currency,
-            frequency,
-            count: 0,
-            gross_minor: 0,
-            refunds_minor: 0,
-            disputes_minor: 0,
-            fees_minor: None,
-            net_minor: 0,
-        };
-        rows.entry((period.clone(), currency, frequency)).or_insert_with(empty).add(day)?;
+fn monday(day: Date) -> Date {
+    day.saturating_sub(i64::from(day.weekday().to_monday_zero_offset()).days())
+}
+
+/// A part of the days that are asked for: a period, or what of it lies between `from` and `to`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Period {
+    /// `2026-11-23`, `2026-11`, `2026`; empty where the days are not parted.
+    pub name: String,
+    pub from: Date,
+    /// Exclusive.
+    pub to: Date,
+}
+
+/// The periods from the day `from` to the day before `to`, at most `most` and one more.
+pub fn periods(by: Option<By>, from: Date, to: Date, most: usize) -> Vec<Period> {
+    let Some(by) = by else { return vec![Period { name: String::new(), from, to }] };
+    let mut found = Vec::new();
+    let mut begin = from;
+    while begin < to && found.len() <= most {
+        let next = by.next(by.first(begin));
+        if next <= begin {
+            break;
+        }
+        found.push(Period { name: by.period(begin), from: begin, to: next.min(to) });
+        begin = next;
     }
-    Ok(rows.into_values().filter(|row| !row.is_zero()).collect())
+    found
+}
+
+/// The days of a period by their numbers (20261123), half-open.
+pub fn numbers(from: Date, to: Date) -> (i64, i64) {
+    (number_of(from), number_of(to))
+}
+
+/// When a day begins in `zone`, in unix seconds.
+pub fn begins_at(day: Date, zone: &TimeZone) -> i64 {
+    // Out of range only at the ends of the calendar, where nothing ever happened.
+    day.to_zoned(zone.clone()).map_or(i64::MAX, |begin| begin.timestamp().as_second())
+}
+
+/// Adds to a sum.
+pub(super) fn add(sum: &mut i64, more: i64) -> Result<(), MoneyError> {
+    *sum = sum.checked_add(more).ok_or(MoneyError::Overflow)?;
+    Ok(())
+}
+
+/// `dividend` / `divisor`, rounded to the nearest whole and from the middle to the even one. The divisor is positive.
+pub fn half_even(dividend: i64, divisor: i64) -> i64 {
+    let (dividend, divisor) = (i128::from(dividend), i128::from(divisor.max(1)));
+    let (whole, rest) = (dividend.div_euclid(divisor), dividend.rem_euclid(divisor));
+    let up = match (rest * 2).cmp(&divisor) {
+        std::cmp::Ordering::Less => false,
+        std::cmp::Ordering::Equal => whole % 2 != 0,
+        std::cmp::Ordering::Greater => true,
+    };
+    // A whole is no greater than its dividend, which fits.
+    i64::try_from(whole + i128::from(up)).unwrap_or(i64::MAX)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn on(day: &str, currency: &str, gross_minor: i64) -> DayRevenue {
-        DayRevenue {
-            day: day.parse().unwrap(),
-            currency: Currency::parse(currency).unwrap(),
-            frequency: Frequency::Once,
-            count: 1,
-            gross_minor,
-            refunds_minor: 0,
-            disputes_minor: 0,
-            fees_minor: None,
-        }
-    }
 
     #[test]
     fn weeks_begin_on_monday_and_years_on_the_first_of_january() {
@@ -151,29 +156,59 @@ mod tests {
     }
 
     #[test]
-    fn days_of_a_period_are_added_and_currencies_are_not() {
-        let days = [on("2026-12-31", "USD", 2500), on("2027-01-01", "USD", 200), on("2027-01-01", "JPY", 5000)];
-        let sums = |by| {
-            let rows = group(&days, by).unwrap();
-            rows.iter().map(|row| (row.period.clone(), row.currency.to_string(), row.gross_minor)).collect::<Vec<_>>()
-        };
-        let line = |period: &str, currency: &str, gross| (period.to_owned(), currency.to_owned(), gross);
-        assert_eq!(sums(By::Week), [line("2026-12-28", "JPY", 5000), line("2026-12-28", "USD", 2700)]);
-        assert_eq!(sums(By::Year), [line("2026", "USD", 2500), line("2027", "JPY", 5000), line("2027", "USD", 200)]);
+    fn periods_cover_the_days_without_a_gap_and_none_twice() {
+        let (from, to) = ("2026-11-25".parse().unwrap(), "2027-01-02".parse().unwrap());
+        let names = |by| periods(by, from, to, 100).into_iter().map(|period| period.name).collect::<Vec<_>>();
+        assert_eq!(names(None), [""]);
+        assert_eq!(names(Some(By::Year)), ["2026", "2027"]);
+        assert_eq!(names(Some(By::Month)), ["2026-11", "2026-12", "2027-01"]);
+        assert_eq!(names(Some(By::Week)).first().map(String::as_str), Some("2026-11-23"), "named by its Monday");
+        assert_eq!(names(Some(By::Day)).len(), 38);
+        for by in By::ALL {
+            let found = periods(Some(*by), from, to, 100);
+            assert_eq!((found[0].from, found.last().map(|period| period.to)), (from, Some(to)), "{by}");
+            assert!(found.windows(2).all(|pair| pair[0].to == pair[1].from), "{by}");
+        }
+        assert_eq!(
+            periods(Some(By::Day), from, to, 3).len(),
+            4,
+            "one more than was asked for tells that there are more"
+        );
+        assert_eq!(
+            periods(Some(By::Year), Date::MIN, Date::MAX, 1_000_000).last().map(|last| last.to),
+            Some(Date::MAX)
+        );
     }
 
     #[test]
-    fn net_is_gross_less_refunds_and_disputes_and_empty_rows_are_left_out() {
-        let refunded = DayRevenue { count: 0, refunds_minor: 700, disputes_minor: 300, ..on("2026-11-24", "USD", 0) };
-        let nothing = DayRevenue { count: 0, ..on("2026-11-25", "USD", 0) };
-        let rows = group(&[refunded, nothing], By::Day).unwrap();
-        assert_eq!((rows.len(), rows[0].net_minor, rows[0].fees_minor), (1, -1000, None));
-        let booked = |fees_minor| DayRevenue { fees_minor: Some(fees_minor), ..on("2026-11-24", "USD", 2500) };
-        let rows = group(&[booked(103), booked(97)], By::Day).unwrap();
-        assert_eq!((rows[0].fees_minor, rows[0].net_minor), (Some(200), 4800));
-        assert_eq!(
-            group(&[on("2026-11-24", "USD", i64::MAX), on("2026-11-24", "USD", 1)], By::Day),
-            Err(MoneyError::Overflow)
-        );
+    fn a_day_begins_at_the_newsrooms_midnight_also_when_clocks_change() {
+        let riga = TimeZone::get("Europe/Riga").unwrap();
+        let hours = |day: &str| {
+            let day: Date = day.parse().unwrap();
+            (begins_at(day.saturating_add(1.day()), &riga) - begins_at(day, &riga)) / 3_600
+        };
+        assert_eq!((hours("2026-03-28"), hours("2026-03-29"), hours("2026-10-25")), (24, 23, 25));
+        let day = "2026-03-29".parse().unwrap();
+        let begin = begins_at(day, &riga);
+        assert_eq!(crate::domain::calendar::date_of(begin, &riga), day);
+        assert_eq!(crate::domain::calendar::date_of(begin - 1, &riga), day.saturating_sub(1.day()));
+    }
+
+    #[test]
+    fn the_middle_is_rounded_to_the_even() {
+        for (dividend, divisor, rounded) in [
+            (6, 12, 0),
+            (18, 12, 2),
+            (7, 12, 1),
+            (5, 12, 0),
+            (-6, 12, 0),
+            (-18, 12, -2),
+            (24, 12, 2),
+            (1, 0, 1),
+            (30, 12, 2),
+        ] {
+            assert_eq!(half_even(dividend, divisor), rounded, "{dividend}/{divisor}");
+        }
+        assert_eq!(half_even(i64::MAX, 1), i64::MAX);
     }
 }

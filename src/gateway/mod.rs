@@ -12,8 +12,10 @@ pub mod farewell;
 pub mod list;
 pub mod probe;
 pub mod reasons;
+pub mod refund;
 pub mod setup;
 pub mod signature;
+pub mod subscription;
 mod transport;
 
 use std::sync::{Arc, Mutex, PoisonError};

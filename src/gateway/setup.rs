@@ -70,7 +70,7 @@ pub const RIGHTS: [Right; 16] = [
     right("Invoice Payments", "invoice_payments", Access::Read),
     right("PaymentIntents", "payment_intents", Access::Read),
     right("Charges", "charges", Access::Read),
-    right("Refunds", "refunds", Access::Read),
+    right("Refunds", "refunds", Access::Write),
     right("Disputes", "disputes", Access::Read),
     right("Events", "events", Access::Read),
     right("Balance Transactions", "balance_transactions", Access::Read),

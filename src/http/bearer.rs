@@ -39,7 +39,8 @@ async fn admit(State(guard): State<Guard>, request: Request, next: Next) -> Resu
     }
 }
 
-fn token(headers: &HeaderMap) -> Option<&str> {
+/// What was said as bearer token.
+pub fn token(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case(SCHEME).then(|| token.trim_start())
 }

@@ -38,13 +38,17 @@ impl FromRequestParts<Giving> for Client {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, state: &Giving) -> Result<Self, Infallible> {
-        // Whoever is served without a socket counts as one.
-        let peer = parts.extensions.get::<Peer>().map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |peer| peer.0);
-        Ok(Self::of(peer, &parts.headers, state.limits.trusted_proxies()))
+        Ok(Self::at(parts.extensions.get::<Peer>(), &parts.headers, state.limits.trusted_proxies()))
     }
 }
 
 impl Client {
+    /// Whoever is at the other end of a socket; without one, all count as one.
+    pub fn at(peer: Option<&Peer>, headers: &HeaderMap, trusted_proxies: usize) -> Self {
+        let peer = peer.map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), |peer| peer.0);
+        Self::of(peer, headers, trusted_proxies)
+    }
+
     /// The address that so many proxies of ours vouch for; the socket's where they do not.
     pub fn of(peer: IpAddr, headers: &HeaderMap, trusted_proxies: usize) -> Self {
         let peer =

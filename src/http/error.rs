@@ -46,6 +46,11 @@ pub struct Problem {
 }
 
 impl ApiError {
+    /// An error of its own kind.
+    pub(super) fn with(status: StatusCode, code: &'static str, detail: &str) -> Self {
+        Self::new(status, code, detail)
+    }
+
     fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         Self { status, code, detail: detail.into(), retry_after: None, errors: Vec::new() }
     }

@@ -3,6 +3,7 @@
 //! Every error is problem+json with a stable code and the request's id, or a page where people look. No user
 //! agent or referrer is read; an address is read only to be hashed ([`limits`]), and none is stored or logged.
 
+pub mod admin;
 mod bearer;
 pub mod bounces;
 pub mod campaigns;

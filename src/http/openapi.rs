@@ -5,6 +5,7 @@ use axum::response::{IntoResponse, Response};
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
+use super::admin::{reports, sessions};
 use super::{bounces, campaigns, export, health, newsletter, pledges, reminders, webhooks};
 
 #[derive(OpenApi)]
@@ -12,9 +13,9 @@ use super::{bounces, campaigns, export, health, newsletter, pledges, reminders, 
     info(title = "Mainstay", description = "The donation back end of a newsroom that lives on its readers. Amounts are minor units, \
         times are unix seconds. Every error is problem+json (RFC 9457) with a stable `code` and a `request_id`.",
         license(name = "MIT OR Apache-2.0")),
-    paths(campaigns::show, pledges::create, pledges::show, reminders::create, newsletter::create, bounces::create, export::show, webhooks::receive, health::healthz, health::readyz, health::metrics),
+    paths(campaigns::show, pledges::create, pledges::show, reminders::create, newsletter::create, bounces::create, export::show, reports::show, webhooks::receive, sessions::create, sessions::refresh, sessions::end, health::healthz, health::readyz, health::metrics),
     modifiers(&Secrets),
-    tags((name = "giving"), (name = "stripe"), (name = "operations"))
+    tags((name = "giving"), (name = "stripe"), (name = "newsroom"), (name = "operations"))
 )]
 struct Api;
 
@@ -24,7 +25,7 @@ struct Secrets;
 impl Modify for Secrets {
     fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
         let components = openapi.components.get_or_insert_default();
-        for name in ["mail_bounce_secret", "newsletter_export_token"] {
+        for name in ["mail_bounce_secret", "newsletter_export_token", "admin_token"] {
             components.add_security_scheme(name, SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
         }
     }

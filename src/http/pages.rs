@@ -23,24 +23,29 @@ const CSP: &str = "default-src 'none'; style-src 'self'; script-src 'self'; conn
 pub struct Page;
 
 static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
-    let mut environment = Environment::new();
-    environment.set_undefined_behavior(UndefinedBehavior::Strict);
-    environment.set_auto_escape_callback(|_| AutoEscape::Html);
-    environment.add_function("t", say);
-    for (name, text) in [
+    environment(&[
         ("base", include_str!("../../templates/pages/base.html")),
         ("give", include_str!("../../templates/pages/give.html")),
         ("status", include_str!("../../templates/pages/status.html")),
         ("later", include_str!("../../templates/pages/later.html")),
         ("message", include_str!("../../templates/pages/message.html")),
-    ] {
+    ])
+});
+
+/// What renders these templates, each by its name.
+pub fn environment(templates: &[(&'static str, &'static str)]) -> Environment<'static> {
+    let mut environment = Environment::new();
+    environment.set_undefined_behavior(UndefinedBehavior::Strict);
+    environment.set_auto_escape_callback(|_| AutoEscape::Html);
+    environment.add_function("t", say);
+    for (name, text) in templates {
         if let Err(error) = environment.add_template(name, text) {
             // Every template is rendered by a test.
             tracing::error!(name, %error, "a template cannot be read");
         }
     }
     environment
-});
+}
 
 /// `t("id", amount=…)` in a template: a text in the page's language.
 #[expect(clippy::needless_pass_by_value, reason = "the engine hands functions their values so")]
@@ -56,13 +61,24 @@ fn say(state: &State<'_, '_>, id: &str, values: Kwargs) -> Result<String, Error>
 
 /// Renders a page in `language`.
 pub fn page(status: StatusCode, name: &str, language: Language, values: Value) -> Response {
-    let values = context! { language => language.as_str(), ..values };
-    let rendered = TEMPLATES.get_template(name).and_then(|template| template.render(values));
+    render(&TEMPLATES, CSP, status, name, language, context! { language => language.as_str(), ..values })
+}
+
+/// Renders a page of these templates, under this policy.
+pub fn render(
+    templates: &Environment<'_>,
+    csp: &'static str,
+    status: StatusCode,
+    name: &str,
+    language: Language,
+    values: Value,
+) -> Response {
+    let rendered = templates.get_template(name).and_then(|template| template.render(values));
     match rendered {
         Ok(html) => {
             let mut response = (status, [(header::CONTENT_TYPE, "text/html; charset=utf-8")], html).into_response();
             let headers = response.headers_mut();
-            headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(CSP));
+            headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(csp));
             headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
             headers.insert(header::CONTENT_LANGUAGE, HeaderValue::from_static(language.as_str()));
             response.extensions_mut().insert(Page);

@@ -16,6 +16,7 @@ use tower_http::limit::RequestBodyLimitLayer;
 use tower_http::timeout::{RequestBodyTimeoutLayer, TimeoutLayer};
 use tracing::Instrument;
 
+use super::admin::{self, Newsroom};
 use super::error::ApiError;
 use super::extract::MAX_BODY;
 use super::limits::Limits;
@@ -46,10 +47,25 @@ pub fn router(state: WebState) -> Router {
         mail_bounce_secret,
         newsletter_export_token,
         desk,
+        zone,
+        test_mode,
+        sign_in,
     } = state;
     let (store, clock, random) = (ops.store.clone(), ops.clock.clone(), ops.random.clone());
     let webhooks = Webhooks::new(inbox, webhook_secrets.into(), clock.clone());
     let limits = |counter| Limits::new(counter, clock.clone(), random.clone(), trusted_proxies);
+    let newsroom = Newsroom {
+        store: store.clone(),
+        clock: clock.clone(),
+        random: random.clone(),
+        zone,
+        gateway: gateway.clone(),
+        public_url: public_url.clone(),
+        test_mode,
+        desk: desk.clone(),
+        sign_in,
+        limits: limits("mainstay_sign_ins_refused"),
+    };
     let giving = Giving {
         limits: Arc::new(limits("mainstay_pledges_refused")),
         later: Arc::new(Later { asking, limits: limits("mainstay_requests_refused") }),
@@ -70,6 +86,7 @@ pub fn router(state: WebState) -> Router {
         .merge(newsletter::routes(giving.clone()))
         .merge(bounces::routes(giving, mail_bounce_secret.as_ref()))
         .merge(widget::routes())
+        .merge(admin::router(Arc::new(newsroom)))
         .layer(CompressionLayer::new())
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .merge(export::routes(desk, newsletter_export_token.as_ref()))

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::tz::TimeZone;
 use metrics_exporter_prometheus::PrometheusHandle;
 use secrecy::SecretString;
 
@@ -10,6 +11,7 @@ use crate::clock::Clock;
 use crate::domain::return_url::Sites;
 use crate::gateway::Gateway;
 use crate::id::Random;
+use crate::service::admin::sign_in::SignIn;
 use crate::service::ingest::Inbox;
 use crate::service::later::{Asking, Desk};
 use crate::service::start_pledge::Pledges;
@@ -44,6 +46,12 @@ pub struct WebState {
     pub newsletter_export_token: Option<SecretString>,
     /// Opens what is sealed; set where this process also works.
     pub desk: Option<Desk>,
+    /// The newsroom's.
+    pub zone: TimeZone,
+    /// Whether no real money moves.
+    pub test_mode: bool,
+    /// Lets the newsroom's people in; none where there is no key for it.
+    pub sign_in: Option<SignIn>,
 }
 
 /// What giving needs.

@@ -1,5 +1,7 @@
 //! Verbs wanted from two entrances. A handler or worker that touches one table calls `store` itself.
 
+pub mod act;
+pub mod admin;
 pub mod adopt;
 pub mod backup;
 pub mod balance;
@@ -16,6 +18,7 @@ pub mod onlooker;
 pub mod rebuild;
 pub mod reconcile;
 mod recover;
+pub mod reports;
 pub mod start_pledge;
 pub mod stripe_setup;
 pub mod sweep;

@@ -3,9 +3,12 @@
 //! This layer decides nothing: it reads and writes what `domain` computed. It must not talk to Stripe or send mail, and
 //! no transaction it opens may be held across a network call.
 
+mod actions;
+mod admin;
 mod adoptions;
 mod backup;
 mod books;
+mod browse;
 mod campaigns;
 mod chain;
 mod db;
@@ -26,10 +29,17 @@ mod report;
 mod requests;
 mod schema;
 mod settlement;
+mod story;
 mod sweeps;
 
+pub use actions::Action;
+pub use admin::{
+    Admin, ApiToken, AuditCursor, AuditEntry, LiveSession, NewAdmin, NewApiToken, NewAudit, NewSession, SessionKind,
+    TotpState,
+};
 pub use backup::{CopyError, check_copy, check_versions, mark_copy};
 pub use books::RevenueLines;
+pub use browse::{ListedPayment, ListedPledge, ParkedEvent, Place, Wanted};
 pub use chain::{Link, TABLES as CHAINED_TABLES};
 pub use db::{BATCH, Bind, Db, Query, Row, StoreError, Tx};
 pub use donors::{KnownDonor, NewDonor};
@@ -45,11 +55,13 @@ pub use outbox::{LeasedEmail, NewEmail};
 pub use pledges::{Pledge, SpentCheckout};
 pub use receipts::Unreceipted;
 pub use reminders::{DueReminder, NewContact, NewDay, NewReminderRow, PledgeOfDonor, ShownReminder};
+pub use report::{ExportedPayment, PaymentPlace};
 pub use requests::{LeasedRequest, MAX_ATTEMPTS, NewRequest};
 pub use schema::MigrationStatus;
 pub use settlement::{
-    Cursor, DatedLine, NewLine, NewPayout, OpenBreak, PaidOutGift, PartSums, Period, SettlementLines, ShownPayout,
+    Cursor, DatedLine, NewLine, NewPayout, OpenBreak, PartSums, Period, SettlementLines, ShownPayout,
 };
+pub use story::{PledgeStory, StoryPayment};
 pub use sweeps::{Mark, OverduePledge, SweepRun};
 
 impl Store {

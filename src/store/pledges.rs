@@ -2,6 +2,7 @@
 
 use super::{Store, StoreError, Tx};
 use crate::domain::money::{Currency, Money};
+use crate::domain::new_pledge::{MAX_SOURCES, OTHER_SOURCE};
 use crate::domain::pledge::{Frequency, PledgeStatus};
 use crate::domain::reminder::REMINDER_SOURCE;
 use crate::id::PledgeId;
@@ -99,6 +100,8 @@ impl Tx {
     pub async fn insert_pledge(&mut self, pledge: &Pledge) -> Result<(), StoreError> {
         // The reminder is named in its own row alone: sources are counted.
         let reminder = pledge.source.strip_prefix(REMINDER_SOURCE);
+        let said = if reminder.is_some() { "reminder" } else { pledge.source.as_str() };
+        let source = if self.knows_source(&pledge.campaign, said).await? { said } else { OTHER_SOURCE };
         self.query(
             "INSERT INTO pledges (id, campaign, frequency, amount_minor, currency, locale, source, return_url, status, \
              created_at, expires_at, stripe_attempt, cover_minor, total_minor) \
@@ -110,7 +113,7 @@ impl Tx {
         .bind(pledge.money.amount_minor)
         .bind(pledge.money.currency.code().to_owned())
         .bind(pledge.locale.clone())
-        .bind(if reminder.is_some() { "reminder" } else { pledge.source.as_str() })
+        .bind(source)
         .bind(pledge.return_url.as_str())
         .bind(pledge.status.as_str())
         .bind(pledge.created_at)
@@ -124,6 +127,31 @@ impl Tx {
             Some(reminder) => self.use_reminder(reminder, pledge.id.as_str()).await,
             None => Ok(()),
         }
+    }
+
+    /// Whether a source may be told apart from others: one that is known, or for which there is still room in its campaign.
+    async fn knows_source(&mut self, campaign: &str, source: &str) -> Result<bool, StoreError> {
+        if source.is_empty() || self.has_source(campaign, source).await? {
+            return Ok(true);
+        }
+        // A new source is rare. Whoever adds one waits here for others that do, so that none is counted twice or missed.
+        let turn = "UPDATE campaigns SET name = name WHERE slug = $1";
+        self.query(turn).bind(campaign).run().await?;
+        self.query(
+            "INSERT INTO sources (campaign, source) SELECT CAST($1 AS TEXT), CAST($2 AS TEXT) \
+             WHERE (SELECT COUNT(*) FROM sources WHERE campaign = $1) < $3 ON CONFLICT DO NOTHING",
+        )
+        .bind(campaign)
+        .bind(source)
+        .bind(MAX_SOURCES)
+        .run()
+        .await?;
+        self.has_source(campaign, source).await
+    }
+
+    async fn has_source(&mut self, campaign: &str, source: &str) -> Result<bool, StoreError> {
+        let known = "SELECT source FROM sources WHERE campaign = $1 AND source = $2";
+        Ok(self.query(known).bind(campaign).bind(source).maybe::<(String,)>().await?.is_some())
     }
 }
 

@@ -14,7 +14,7 @@ use crate::store::BATCH;
 
 pub use daily::{DatedLine, SettlementLines};
 pub use holding::{OpenBreak, PartSums, Period};
-pub use payouts::{PaidOutGift, ShownPayout};
+pub use payouts::ShownPayout;
 
 /// How far one of Stripe's lists was read. See the table `cursors`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, sqlx::FromRow)]

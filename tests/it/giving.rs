@@ -181,7 +181,7 @@ async fn a_person_asks_to_be_reminded_is_reminded_gives_and_the_report_knows() {
             mainstay(&["report", "reminders", "--format", "json", "--database-url", &demo.database]).output().ok()?;
         let rows: serde_json::Value = serde_json::from_slice(&output.stdout).ok()?;
         let text = rows.to_string();
-        (text.contains("\"used\":1") && text.contains("500")).then_some(())
+        (text.contains("\"used\":1") && text.contains("USD 5.00")).then_some(())
     };
     until("the report to know of the gift", attributed).await;
     // A minute after the payment.

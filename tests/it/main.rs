@@ -3,6 +3,10 @@
 //! Everything is under `cfg(test)`, so that clippy lets helpers say `expect` as it lets the tests themselves.
 
 #[cfg(test)]
+mod acting;
+#[cfg(test)]
+mod admin;
+#[cfg(test)]
 mod adopt;
 #[cfg(test)]
 mod backups;
@@ -22,6 +26,7 @@ mod cuts;
 mod damage;
 #[cfg(test)]
 mod demo;
+#[cfg(test)]
 mod deploy;
 #[cfg(test)]
 mod doctor;
@@ -50,6 +55,8 @@ mod mail_texts;
 #[cfg(test)]
 mod newsletter;
 #[cfg(test)]
+mod newsroom;
+#[cfg(test)]
 mod notices;
 #[cfg(test)]
 mod order;
@@ -69,6 +76,8 @@ mod receipts;
 mod refunds;
 #[cfg(test)]
 mod reminders;
+#[cfg(test)]
+mod reports;
 #[cfg(test)]
 mod retention;
 #[cfg(test)]

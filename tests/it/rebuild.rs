@@ -26,6 +26,7 @@ async fn damage(database: &Database) {
         "UPDATE pledges SET status = 'open', paid_at = NULL WHERE status = 'paid'",
         "UPDATE payments SET amount_minor = amount_minor + 1, day = day + 1 WHERE stripe_key LIKE 'in_%'",
         "DELETE FROM payments WHERE currency = 'GBP'",
+        "UPDATE payments SET failed_at = NULL WHERE failed_at IS NOT NULL",
         "DELETE FROM refunds WHERE status = 'succeeded'",
         "UPDATE disputes SET counted_minor = 0",
         "UPDATE revenue_daily SET gross_minor = gross_minor + 7 WHERE currency = 'JPY'",

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::app::{NOON, TestApp};
 use crate::support::database::BOTH;
+use crate::support::reports::asked;
 
 /// The event by which Stripe told of the money of a gift.
 async fn told_of(app: &TestApp, kind: &str) -> (String, Value) {
@@ -142,8 +143,8 @@ async fn unknown_words_fields_types_and_currencies_are_kept_and_reported_as_they
             ["20261123 XXX 4 2000 0 0", "20261123 ZZZ 1 500 0 0"],
             "never added to another"
         );
-        let from = "2026-11-01".parse().expect("a day");
-        let rows = app.store().revenue(from, "2026-12-01".parse().expect("a day")).await.expect("the report reads it");
+        let november = [("from", "2026-11-01"), ("to", "2026-12-01")];
+        let rows = app.store().revenue(&asked("revenue", &november)).await.expect("the report reads it");
         assert_eq!(rows.len(), 2);
 
         let (pledge, _) = app.pledge("monthly", 500, "USD").await;

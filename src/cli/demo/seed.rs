@@ -128,8 +128,8 @@ impl Story {
             let events = self.sandbox.events_after(told);
             told += events.len();
             let key = sealer.data_key().map_err(|error| failed(&error))?;
-            let sealed = |event: &SentEvent| new_event(&key, decode::envelope(&event.body), &event.body, event.created);
-            let rows: Result<Vec<_>, _> = events.iter().map(sealed).collect();
+            let row = |event: &SentEvent| new_event(&key, decode::envelope(&event.body), &event.body, event.created);
+            let rows: Result<Vec<_>, _> = events.iter().map(row).collect();
             for rows in rows.map_err(|error| failed(&error))?.chunks(BATCH) {
                 store.put_events(rows).await?;
             }
@@ -192,7 +192,7 @@ impl Story {
     async fn happen(&mut self, event: Event, pledges: &Pledges) -> Result<(), CliError> {
         match event {
             Event::Gift(chapter) => self.give(*chapter, pledges).await?,
-            Event::Turn(session, turn) => self.turn(&session, turn),
+            Event::Turn(session, turn) => self.turn(&session, &turn),
             // What the newsroom can no longer do, it does not.
             Event::Decided(dispute, won) => drop(self.sandbox.close_dispute(&dispute, won)),
             Event::PaysOut(on) => self.sandbox.configure(|settings| settings.payouts = on),
@@ -203,7 +203,7 @@ impl Story {
     async fn give(&mut self, chapter: Chapter, pledges: &Pledges) -> Result<(), CliError> {
         let Chapter { donor, gift, turns, .. } = chapter;
         let (card, declined_before, abandoned) = (gift.card, gift.declined_before, gift.abandoned);
-        let started = pledges.start(self.chosen(gift)?, None).await.map_err(|error| failed(&error))?;
+        let started = pledges.start(self.chosen(&gift)?, None).await.map_err(|error| failed(&error))?;
         let pledge = pledges.store.pledge(&started.pledge.id).await?;
         let session = pledge.and_then(|pledge| pledge.stripe_session_id).unwrap_or_default();
         let person = Person { email: format!("reader{donor:03}@example.org"), name: format!("Reader {donor:03}") };
@@ -221,7 +221,7 @@ impl Story {
         Ok(())
     }
 
-    fn chosen(&self, gift: Gift) -> Result<NewPledge, CliError> {
+    fn chosen(&self, gift: &Gift) -> Result<NewPledge, CliError> {
         let currency = Currency::parse(gift.currency).map_err(|error| failed(&error))?;
         Ok(NewPledge {
             campaign: gift.campaign.to_owned(),
@@ -235,20 +235,20 @@ impl Story {
         })
     }
 
-    fn turn(&mut self, session: &str, turn: Turn) {
+    fn turn(&mut self, session: &str, turn: &Turn) {
         let Some(session) = self.sandbox.session(session) else { return };
         let subscription = session["subscription"].as_str().unwrap_or_default();
         match turn {
             Turn::EndsAtPeriodEnd => self.sandbox.cancel_subscription(subscription, true),
             Turn::Ends => self.sandbox.cancel_subscription(subscription, false),
             Turn::Pauses => self.sandbox.pause_subscription(subscription),
-            Turn::CardIs(card) => self.sandbox.set_card(subscription, card),
+            Turn::CardIs(card) => self.sandbox.set_card(subscription, *card),
             // What the newsroom can no longer do, it does not.
-            Turn::Refunded(amount) => drop(self.charge(&session).map(|charge| self.sandbox.refund(&charge, amount))),
+            Turn::Refunded(amount) => drop(self.charge(&session).map(|charge| self.sandbox.refund(&charge, *amount))),
             Turn::Disputed { won } => {
                 let dispute = self.charge(&session).map(|charge| self.sandbox.dispute(&charge, "fraudulent"));
                 if let Some(Ok(dispute)) = dispute {
-                    self.add(self.clock.now() + 30 * DAY, Event::Decided(dispute, won));
+                    self.add(self.clock.now() + 30 * DAY, Event::Decided(dispute, *won));
                 }
             }
         }
@@ -256,13 +256,12 @@ impl Story {
 
     /// The charge of a session's first payment.
     fn charge(&self, session: &Value) -> Option<String> {
-        let intent = match session["payment_intent"].as_str() {
-            Some(intent) => intent.to_owned(),
-            None => {
-                let payments = self.sandbox.objects("invoice_payment");
-                let first = payments.iter().find(|payment| payment["invoice"] == session["invoice"])?;
-                first["payment"]["payment_intent"].as_str()?.to_owned()
-            }
+        let intent = if let Some(intent) = session["payment_intent"].as_str() {
+            intent.to_owned()
+        } else {
+            let payments = self.sandbox.objects("invoice_payment");
+            let first = payments.iter().find(|payment| payment["invoice"] == session["invoice"])?;
+            first["payment"]["payment_intent"].as_str()?.to_owned()
         };
         self.sandbox.object(&intent)?["latest_charge"].as_str().map(str::to_owned)
     }

@@ -115,7 +115,12 @@ impl Teller {
 
     /// When somebody begins to give: on any day, and more of them in the season. In waking hours.
     fn begins(&self) -> i64 {
-        let day = if self.chance(18) { self.days(180, 225) } else { self.days(0, DAYS - 1) };
+        let day = match self.0.below(100) {
+            0..=17 => self.days(180, 225),
+            // So that there is something to see in whatever month it is told.
+            18..=27 => self.days(DAYS - 25, DAYS - 1),
+            _ => self.days(0, DAYS - 1),
+        };
         let minutes = i64::try_from(self.0.below(16 * 60)).unwrap_or(0);
         day + 6 * HOUR + minutes * MINUTE
     }
@@ -144,7 +149,14 @@ impl Teller {
 
     fn monthly(&self, donor: usize, at: i64, currency: &'static str) -> Vec<Chapter> {
         let gift = self.gift(at, Frequency::Monthly, &MONTHLY, currency);
-        let later = self.days(40, 330) + 2 * HOUR;
+        let to_the_end = (DAYS * DAY - at).div_euclid(DAY);
+        // Some of what becomes of them does so in the last weeks.
+        let later = if to_the_end > 80 && self.chance(30) {
+            self.days(to_the_end - 40, to_the_end - 2)
+        } else {
+            self.days(40, 330)
+        };
+        let later = later + 2 * HOUR;
         let turns = match self.0.below(100) {
             0..=11 => vec![(later, Turn::EndsAtPeriodEnd)],
             12..=16 => vec![(later, Turn::Ends)],
@@ -152,7 +164,7 @@ impl Teller {
             17..=28 => vec![(later, Turn::CardIs(Card::Declined)), (later + 36 * DAY, Turn::CardIs(Card::Works))],
             29..=36 => vec![(later, Turn::CardIs(Card::InsufficientFunds))],
             37..=40 => vec![(later, Turn::Pauses)],
-            41..=50 => return self.upgraded(donor, at, gift, later),
+            41..=50 => return Self::upgraded(donor, at, gift, later),
             51..=52 => vec![(6 * DAY, Turn::Refunded(None))],
             _ => Vec::new(),
         };
@@ -160,7 +172,7 @@ impl Teller {
     }
 
     /// Gives twice as much from then on.
-    fn upgraded(&self, donor: usize, at: i64, gift: Gift, later: i64) -> Vec<Chapter> {
+    fn upgraded(donor: usize, at: i64, gift: Gift, later: i64) -> Vec<Chapter> {
         let more = Gift { amount_minor: gift.amount_minor * 2, declined_before: false, ..gift.clone() };
         let more = Gift { campaign: if in_season(at + later) { WINTER } else { DEFAULT }, ..more };
         vec![

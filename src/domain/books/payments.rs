@@ -29,6 +29,7 @@ pub(super) fn account(key: &str, pledge_id: &str, recurs: bool, around: &[&Objec
         amount_minor: found.amount_minor,
         currency: found.currency,
         succeeded_at: found.succeeded_at,
+        failed_at: first_failure(around),
         stripe_charge_id,
         stripe_balance_transaction_id,
     };
@@ -118,6 +119,17 @@ fn says(object: &Object) -> Option<(u8, i64, &String, PaymentStatus)> {
         }
         _ => return None,
     })
+}
+
+/// When the first attempt failed, by whichever of the objects that are tried says so first.
+fn first_failure(around: &[&Object]) -> Option<i64> {
+    let tried = |object: &&&Object| {
+        matches!(
+            object.kind,
+            ObjectKind::Invoice | ObjectKind::PaymentIntent | ObjectKind::Charge | ObjectKind::Session
+        )
+    };
+    around.iter().filter(tried).fold(None, |at, object| earliest(at, object.fact.evidence.failed_at))
 }
 
 /// The charge that brought the money, and where Stripe booked it.

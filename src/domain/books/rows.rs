@@ -52,6 +52,8 @@ pub struct Payment {
     pub succeeded_at: Option<i64>,
     /// The newsroom's day of `succeeded_at`.
     pub day: Option<i64>,
+    /// When the first attempt on it failed, whatever came of it later.
+    pub failed_at: Option<i64>,
     pub stripe_charge_id: Option<String>,
     pub stripe_balance_transaction_id: Option<String>,
 }

@@ -16,7 +16,7 @@ macro_rules! pledge_columns {
 
 macro_rules! payment_columns {
     () => {
-        "SELECT stripe_key, pledge_id, status, amount_minor, currency, succeeded_at, day, stripe_charge_id, \
+        "SELECT stripe_key, pledge_id, status, amount_minor, currency, succeeded_at, day, failed_at, stripe_charge_id, \
          stripe_balance_transaction_id FROM payments WHERE "
     };
 }

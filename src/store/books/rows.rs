@@ -91,6 +91,7 @@ pub(super) struct PaymentRow {
     currency: String,
     succeeded_at: Option<i64>,
     day: Option<i64>,
+    failed_at: Option<i64>,
     stripe_charge_id: Option<String>,
     stripe_balance_transaction_id: Option<String>,
 }
@@ -105,6 +106,7 @@ impl PaymentRow {
             currency: self.currency,
             succeeded_at: self.succeeded_at,
             day: self.day,
+            failed_at: self.failed_at,
             stripe_charge_id: self.stripe_charge_id,
             stripe_balance_transaction_id: self.stripe_balance_transaction_id,
         })

@@ -16,10 +16,10 @@ impl Tx {
         self.write_reversals(changes).await?;
         self.batch(
             "INSERT INTO payments (stripe_key, id, pledge_id, status, amount_minor, currency, succeeded_at, day, \
-             stripe_charge_id, stripe_balance_transaction_id) VALUES {(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)} \
+             failed_at, stripe_charge_id, stripe_balance_transaction_id) VALUES {(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)} \
              ON CONFLICT (stripe_key) DO UPDATE SET pledge_id = excluded.pledge_id, status = excluded.status, \
              amount_minor = excluded.amount_minor, currency = excluded.currency, succeeded_at = excluded.succeeded_at, \
-             day = excluded.day, stripe_charge_id = excluded.stripe_charge_id, \
+             day = excluded.day, failed_at = excluded.failed_at, stripe_charge_id = excluded.stripe_charge_id, \
              stripe_balance_transaction_id = excluded.stripe_balance_transaction_id",
             &changes.payments,
             |query, payment| bind_payment(query, payment, &PaymentId::new(random)),
@@ -171,6 +171,7 @@ fn bind_payment<'c>(query: Query<'c>, payment: &Payment, id: &PaymentId) -> Quer
         .bind(payment.currency.clone())
         .bind(payment.succeeded_at)
         .bind(payment.day)
+        .bind(payment.failed_at)
         .bind(payment.stripe_charge_id.clone())
         .bind(payment.stripe_balance_transaction_id.clone())
 }

@@ -2,12 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::civil::Date;
-
-use crate::domain::calendar::{number_of, read_number};
-use crate::domain::money::Currency;
 use crate::domain::pledge::Frequency;
-use crate::domain::report::DayRevenue;
 use crate::domain::settlement::{SettlementKey, SettlementSums};
 use crate::store::{Store, StoreError, Tx};
 
@@ -52,52 +47,7 @@ impl SettlementRow {
     }
 }
 
-#[derive(sqlx::FromRow)]
-struct DayRow {
-    day: i64,
-    currency: String,
-    frequency: String,
-    payments: i64,
-    gross_minor: i64,
-    refunds_minor: i64,
-    disputes_minor: i64,
-    fees_minor: i64,
-}
-
-impl DayRow {
-    fn read(self) -> Result<DayRevenue, StoreError> {
-        let corrupt = |what| StoreError::Corrupt { what };
-        Ok(DayRevenue {
-            day: read_number(self.day).ok_or(corrupt("settlement_daily.day"))?,
-            currency: Currency::recorded(&self.currency).map_err(|_| corrupt("settlement_daily.currency"))?,
-            frequency: Frequency::parse(&self.frequency).ok_or(corrupt("settlement_daily.frequency"))?,
-            count: self.payments,
-            gross_minor: self.gross_minor,
-            refunds_minor: self.refunds_minor,
-            disputes_minor: self.disputes_minor,
-            fees_minor: Some(self.fees_minor),
-        })
-    }
-}
-
 impl Store {
-    /// What Stripe booked from the day `from` to the day before `to`, over all campaigns and sources, in no order.
-    pub async fn settlement(&self, from: Date, to: Date) -> Result<Vec<DayRevenue>, StoreError> {
-        let rows: Vec<DayRow> = self
-            .db
-            .read(
-                "SELECT day, currency, frequency, CAST(SUM(payments) AS BIGINT) AS payments, \
-                 CAST(SUM(gross_minor) AS BIGINT) AS gross_minor, CAST(SUM(refunds_minor) AS BIGINT) AS refunds_minor, \
-                 CAST(SUM(disputes_minor) AS BIGINT) AS disputes_minor, CAST(SUM(fees_minor) AS BIGINT) AS fees_minor \
-                 FROM settlement_daily WHERE day >= $1 AND day < $2 GROUP BY day, currency, frequency",
-            )
-            .bind(number_of(from))
-            .bind(number_of(to))
-            .all()
-            .await?;
-        rows.into_iter().map(DayRow::read).collect()
-    }
-
     /// The next lines after this id, at most so many, with their days.
     pub async fn lines_after(&self, id: &str, most: i64) -> Result<Vec<DatedLine>, StoreError> {
         let next = "SELECT id, created_at, day FROM balance_transactions WHERE id > $1 ORDER BY id LIMIT $2";

@@ -1,5 +1,8 @@
 //! The same events in other orders, more than once, from many at a time: the same books.
 
+use mainstay::domain::books::RevenueChange;
+use mainstay::store::RevenueLines;
+
 use super::*;
 use crate::support::desk::Desk;
 
@@ -15,6 +18,12 @@ pub async fn told(story: &Story, kind: Kind, events: &[&SentEvent], every: usize
     }
     let counts = desk.store.count_events().await.expect("events are counted");
     assert_eq!((counts["received"], counts["parked"]), (0, 0), "{counts:?}");
+    let mut tx = desk.store.begin().await.expect("a transaction");
+    let (kept, summed) = (tx.revenue_kept().await.expect("kept"), tx.revenue_summed().await.expect("summed"));
+    tx.rollback().await.expect("it ends");
+    let of_something = kept.into_iter().filter(|(_, line)| *line != RevenueChange::default()).collect::<RevenueLines>();
+    let summed = summed.into_iter().filter(|(_, line)| *line != RevenueChange::default()).collect::<RevenueLines>();
+    assert_eq!(of_something, summed, "the daily revenue is the sum of the payments");
     let books = database.books().await;
     desk.store.close().await;
     books

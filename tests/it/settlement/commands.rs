@@ -110,22 +110,37 @@ async fn the_two_views_of_revenue_and_the_payouts_say_what_they_count() {
             report["rows"].as_array().expect("rows").iter().map(row).collect::<Vec<_>>()
         };
         let (eur, usd) = (|| "EUR".to_owned(), || "USD".to_owned());
-        let charged = [(eur(), Some(1000), None, Some(1000)), (usd(), Some(2500), None, Some(2500))];
+        let nothing = |currency, fees| (currency, Some(0), fees, Some(0));
+        let charged = [
+            (eur(), Some(1000), None, Some(1000)),
+            (usd(), Some(2500), None, Some(2500)),
+            nothing(eur(), None),
+            nothing(usd(), None),
+        ];
         assert_eq!(report("charge"), charged, "on {kind:?}");
-        let settled = [(usd(), Some(2500), Some(103), Some(2397)), (usd(), Some(1083), Some(43), Some(1040))];
+        let settled = [
+            (usd(), Some(2500), Some(103), Some(2397)),
+            (usd(), Some(1083), Some(43), Some(1040)),
+            nothing(usd(), Some(0)),
+            nothing(usd(), Some(0)),
+        ];
         assert_eq!(report("settlement"), settled, "on {kind:?}");
 
         let (code, output, errors) = run(&app, &[&["report", "payouts"], &PERIOD[..]].concat());
         assert_eq!(code, Some(0), "{errors}");
         assert!(output.contains("2026-11-26  2026-11-28  paid"), "on {kind:?}:\n{output}");
-        assert!(output.contains("74.85   74.85  0.00"), "on {kind:?}:\n{output}");
-        let gifts = [&["report", "payouts", "--gifts", "--format", "csv"], &PERIOD[..]].concat();
+        assert!(output.contains("$74.85  $74.85       $0.00"), "on {kind:?}:\n{output}");
+        let gifts = [&["report", "payments", "--format", "csv"], &PERIOD[..]].concat();
         let (code, output, errors) = run(&app, &gifts);
         assert_eq!(code, Some(0), "{errors}");
         let payout = app.sandbox.objects("payout")[0]["id"].as_str().expect("an id").to_owned();
-        for gift in ["2026-11-23,USD,25.00,USD,1.03,23.97", "2026-11-23,EUR,10.00,USD,0.43,10.40"] {
-            let line = format!("{gift},{payout},2026-11-28,pmt_");
-            assert!(output.lines().any(|have| have.starts_with(&line)), "{line} on {kind:?}:\n{output}");
+        for (gift, paid) in [("USD,2500,USD,2500,103,2397", "once"), ("EUR,1000,USD,1083,43,1040", "monthly")] {
+            let whole = format!("{gift},2026-11-28,{payout},");
+            let line = output.lines().find(|line| line.contains(&whole)).unwrap_or_else(|| panic!("{whole}: {output}"));
+            assert!(
+                line.starts_with("2026-11-23,plg_") && line.contains(&format!(",{paid},default,")),
+                "{line} on {kind:?}"
+            );
         }
         app.finish().await;
     }

@@ -13,8 +13,8 @@ use mainstay::domain::event::API_VERSION;
 use mainstay::id::Random;
 use mainstay::sandbox::{Card, Delivery, Options, Sandbox};
 use mainstay::store::Mark;
-use mainstay::vault::NewKeys;
-use secrecy::ExposeSecret as _;
+use mainstay::vault::{AdminKey, NewKeys};
+use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
 use super::database::{Database, Kind};
@@ -29,6 +29,9 @@ pub const ALLOWED_ORIGIN: &str = "https://paper.example";
 const PATIENCE: Duration = Duration::from_mins(1);
 
 pub static KEYS: LazyLock<NewKeys> = LazyLock::new(|| NewKeys::generate(&Random::seeded(42)));
+
+/// The key of the newsroom's own side.
+pub static ADMIN_KEY: LazyLock<SecretString> = LazyLock::new(|| AdminKey::generate(&Random::seeded(43)));
 
 /// A server under test.
 pub struct TestApp {
@@ -75,6 +78,7 @@ pub fn settings(database_url: &str, stripe_url: &str, role: Role, more: &[(&str,
         ("VAULT_PUBLIC_KEY", KEYS.public.as_str()),
         ("VAULT_PRIVATE_KEY", KEYS.private.expose_secret()),
         ("VAULT_INDEX_KEY", KEYS.index.expose_secret()),
+        ("ADMIN_KEY", ADMIN_KEY.expose_secret()),
     ]
     .into_iter()
     .map(|(name, value)| (format!("MAINSTAY_{name}"), value.to_owned()))
@@ -265,6 +269,11 @@ impl TestApp {
 
     pub fn store(&self) -> &mainstay::store::Store {
         &self.running.as_ref().expect("it runs").store
+    }
+
+    /// What decides who may sign in.
+    pub fn office(&self) -> &mainstay::service::admin::Office {
+        self.running.as_ref().and_then(|running| running.office.as_ref()).expect("there is a key")
     }
 
     /// Waits until a sweep that began no earlier than now has ended, and what it found is worked off.

@@ -95,7 +95,8 @@ impl Database {
             self.rows(
                 "SELECT 'payment ' || stripe_key || ' ' || pledge_id || ' ' || status || ' ' || \
                  CAST(amount_minor AS TEXT) || ' ' || currency || ' ' || COALESCE(CAST(succeeded_at AS TEXT), '-') || ' ' || \
-                 COALESCE(CAST(day AS TEXT), '-') || ' ' || COALESCE(stripe_charge_id, '-') || ' ' || \
+                 COALESCE(CAST(day AS TEXT), '-') || ' ' || COALESCE(CAST(failed_at AS TEXT), '-') || ' ' || \
+                 COALESCE(stripe_charge_id, '-') || ' ' || \
                  COALESCE(stripe_balance_transaction_id, '-') AS line FROM payments",
             )
             .await,

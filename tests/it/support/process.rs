@@ -5,7 +5,7 @@ use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
 
 use secrecy::ExposeSecret as _;
 
-use super::app::{KEYS, PUBLIC_URL, WEBHOOK_SECRET};
+use super::app::{ADMIN_KEY, KEYS, PUBLIC_URL, WEBHOOK_SECRET};
 
 /// The program with these arguments, in an empty folder, with no settings from the machine.
 pub fn mainstay(arguments: &[&str]) -> Command {
@@ -23,7 +23,7 @@ pub struct Server {
 }
 
 /// What the program needs to run on a database, towards a Stripe.
-pub fn environment<'a>(database_url: &'a str, stripe_url: &'a str) -> [(&'static str, &'a str); 10] {
+pub fn environment<'a>(database_url: &'a str, stripe_url: &'a str) -> [(&'static str, &'a str); 11] {
     [
         ("MAINSTAY_DATABASE_URL", database_url),
         ("MAINSTAY_LISTEN", "127.0.0.1:0"),
@@ -36,6 +36,7 @@ pub fn environment<'a>(database_url: &'a str, stripe_url: &'a str) -> [(&'static
         ("MAINSTAY_VAULT_PUBLIC_KEY", KEYS.public.as_str()),
         ("MAINSTAY_VAULT_PRIVATE_KEY", KEYS.private.expose_secret()),
         ("MAINSTAY_VAULT_INDEX_KEY", KEYS.index.expose_secret()),
+        ("MAINSTAY_ADMIN_KEY", ADMIN_KEY.expose_secret()),
     ]
 }
 

@@ -36,6 +36,8 @@ async fn rows(database: &Database) -> Vec<u8> {
         "SELECT CAST(n AS TEXT) AS line FROM newsletter_signups n",
         "SELECT CAST(a AS TEXT) AS line FROM never_again a",
         "SELECT CAST(u AS TEXT) AS line FROM outbox_emails u",
+        "SELECT CAST(w AS TEXT) AS line FROM admins w",
+        "SELECT CAST(l AS TEXT) AS line FROM audit_log l",
     ] {
         for row in database.rows(sql).await {
             bytes.extend_from_slice(row.as_bytes());

@@ -1,0 +1,106 @@
+//! Every route of the newsroom's side, with what it needs. Tests try each of them in each role, and find those that
+//! `openapi.yaml` names and this table does not.
+
+use axum::handler::Handler;
+use axum::routing::{self, MethodRouter};
+
+use super::Admin;
+use super::{audit, events, home, me, payments, people, pledges, report_pages, reports, sessions, sign_in};
+use crate::domain::admin::{Role, Scope};
+use crate::service::admin::access::Signed;
+
+/// What a route needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// Nothing: it is how one comes in.
+    Nobody,
+    /// Any person who is signed in, whether or not they have yet to set one-time codes up.
+    Person,
+    /// A person of this role or above.
+    Role(Role),
+    /// A person of this role or above, or a program with a token for this.
+    RoleOrScope(Role, Scope),
+}
+
+impl Need {
+    pub fn met_by(self, signed: &Signed) -> bool {
+        match self {
+            Self::Nobody => true,
+            Self::Person => signed.may(Role::Viewer),
+            Self::Role(role) => signed.may(role),
+            Self::RoleOrScope(role, scope) => signed.may(role) || signed.has_scope(scope),
+        }
+    }
+}
+
+/// One method of one address.
+pub struct Route {
+    pub method: &'static str,
+    /// As axum and `openapi.yaml` write it: `/admin/people/{id}`.
+    pub path: &'static str,
+    pub need: Need,
+    pub(super) handler: MethodRouter<Admin>,
+}
+
+/// Reads.
+fn get<H: Handler<T, Admin>, T: 'static>(path: &'static str, need: Need, handler: H) -> Route {
+    Route { method: "GET", path, need, handler: routing::get(handler) }
+}
+
+/// Does something.
+fn post<H: Handler<T, Admin>, T: 'static>(path: &'static str, need: Need, handler: H) -> Route {
+    Route { method: "POST", path, need, handler: routing::post(handler) }
+}
+
+fn delete<H: Handler<T, Admin>, T: 'static>(path: &'static str, need: Need, handler: H) -> Route {
+    Route { method: "DELETE", path, need, handler: routing::delete(handler) }
+}
+
+/// All routes.
+pub(super) fn all() -> Vec<Route> {
+    use Need::{Nobody, Person, Role as Needs, RoleOrScope};
+    use Role::{Admin, Finance, Viewer};
+    vec![
+        get("/admin", Needs(Viewer), home::show),
+        get("/admin/sign-in", Nobody, sign_in::show),
+        post("/admin/sign-in", Nobody, sign_in::submit),
+        post("/admin/sign-out", Person, sign_in::sign_out),
+        get("/admin/link/{token}", Nobody, sign_in::link),
+        post("/admin/link/{token}", Nobody, sign_in::follow),
+        get("/admin/me", Person, me::show),
+        post("/admin/me/totp/new", Person, me::offer_totp),
+        get("/admin/me/totp", Person, me::show_totp),
+        post("/admin/me/totp", Person, me::confirm_totp),
+        post("/admin/me/sign-out-everywhere", Person, sign_in::sign_out_everywhere),
+        get("/admin/pledges", Needs(Viewer), pledges::list),
+        get("/admin/pledges/{id}", Needs(Viewer), pledges::show),
+        get("/admin/pledges/{id}/end", Needs(Finance), pledges::ask_end),
+        post("/admin/pledges/{id}/end", Needs(Finance), pledges::end),
+        post("/admin/actions/{id}/again", Needs(Finance), pledges::again),
+        get("/admin/payments", Needs(Viewer), payments::list),
+        get("/admin/payments/{id}/refund", Needs(Finance), payments::ask_refund),
+        post("/admin/payments/{id}/refund", Needs(Finance), payments::refund),
+        get("/admin/reports", Needs(Viewer), report_pages::list),
+        get("/admin/reports/{name}", Needs(Viewer), report_pages::show),
+        get("/v1/admin/reports/{name}", RoleOrScope(Viewer, Scope::ReportsRead), reports::show),
+        get("/admin/events", Needs(Viewer), events::list),
+        get("/admin/events/{id}", Needs(Viewer), events::show),
+        post("/admin/events/{id}/replay", Needs(Finance), events::replay),
+        get("/admin/people", Needs(Admin), people::show),
+        post("/admin/people", Needs(Admin), people::create),
+        post("/admin/people/{id}/link", Needs(Admin), people::renew_link),
+        post("/admin/people/{id}/role", Needs(Admin), people::change_role),
+        post("/admin/people/{id}/disable", Needs(Admin), people::disable),
+        post("/admin/people/{id}/enable", Needs(Admin), people::enable),
+        post("/admin/people/{id}/reset-totp", Needs(Admin), people::reset_totp),
+        get("/admin/audit-log", Needs(Admin), audit::show),
+        post("/v1/admin/sessions", Nobody, sessions::create),
+        post("/v1/admin/sessions/refresh", Nobody, sessions::refresh),
+        delete("/v1/admin/sessions", Person, sessions::end),
+    ]
+}
+
+/// Method, address and need of each route.
+pub fn table() -> Vec<(&'static str, &'static str, Need)> {
+    all().into_iter().map(|route| (route.method, route.path, route.need)).collect()
+}
