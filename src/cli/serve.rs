@@ -1,5 +1,7 @@
 //! `mainstay serve`: the server itself.
 
+use std::convert::Infallible;
+
 use clap::{Args, ValueEnum};
 
 use super::{CliError, print, sources};
@@ -7,6 +9,7 @@ use crate::app::{App, Running};
 use crate::clock::Clock;
 use crate::config::{Flags, Role, Settings};
 use crate::id::Random;
+use crate::service::admin::Office;
 
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
@@ -56,10 +59,12 @@ impl Serve {
         let mut stop = StopSignals::install()?;
         let about = settings.clone();
         let mut running = App::start(settings, Clock::system(), Random::system()).await?;
-        print(&(banner(&about, role, &running) + &newsroom(&about, &running).await?))?;
+        print(&banner(&about, role, &running))?;
+        let newsroom = newsroom(&about, running.office.clone());
         let failure = tokio::select! {
             () = stop.received() => None,
             failure = running.failure() => Some(failure),
+            never = newsroom => match never {},
         };
         tracing::info!("stopping");
         running.stop().await;
@@ -90,17 +95,25 @@ fn banner(settings: &Settings, role: Role, running: &Running) -> String {
     lines.join("\n") + "\n"
 }
 
-/// Where the newsroom's people sign in; while there is nobody, with a link for the first.
-async fn newsroom(settings: &Settings, running: &Running) -> Result<String, CliError> {
-    let Some(web) = &settings.web else { return Ok(String::new()) };
-    let Some(office) = &running.office else {
-        return Ok("newsroom  nobody can sign in: MAINSTAY_ADMIN_KEY is not set\n".to_owned());
-    };
-    let link = office.first_link().await.map_err(|error| CliError::Failed(format!("{error}.")))?;
-    Ok(match link {
-        None => format!("newsroom  {}/admin\n", web.public_url),
-        Some(link) => format!("newsroom  {link}  (makes the first admin; once, within a day; keep it to yourself)\n"),
-    })
+/// Says where the newsroom's people sign in; while there is nobody, with a link for the first. It never ends, for the server
+/// goes on whatever becomes of it.
+async fn newsroom(settings: &Settings, office: Option<Office>) -> Infallible {
+    if let Some(web) = &settings.web {
+        let line = match office {
+            None => "newsroom  nobody can sign in: MAINSTAY_ADMIN_KEY is not set\n".to_owned(),
+            Some(office) => match office.first_link().await {
+                Ok(None) => format!("newsroom  {}/admin\n", web.public_url),
+                Ok(Some(link)) => {
+                    format!("newsroom  {link}  (makes the first admin; once, within a day; keep it to yourself)\n")
+                }
+                Err(error) => format!("newsroom  {}/admin  (no link could be made: {error})\n", web.public_url),
+            },
+        };
+        if let Err(error) = print(&line) {
+            tracing::warn!(%error, "where the newsroom signs in could not be printed");
+        }
+    }
+    std::future::pending().await
 }
 
 /// Does `work`, unless a signal comes first: then it is dropped, and clears away what it had begun.

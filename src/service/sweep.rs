@@ -345,6 +345,10 @@ impl Sweeper {
                             "Stripe does not know an overdue pledge's checkout"
                         );
                     }
+                    // Too many sessions to look through, or one that makes no sense: the others are not to wait for it.
+                    Err(SweepError::Stripe(error @ CallError::Unreadable)) => {
+                        tracing::warn!(pledge = pledge.id, %error, "an overdue pledge could not be looked up");
+                    }
                     Err(error) => return Err(error),
                 }
                 self.store.note_looked_up(&id, now).await?;

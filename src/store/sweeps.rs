@@ -165,13 +165,13 @@ impl Store {
         Ok(self.db.read(newest).one::<(Option<i64>,)>().await?.0)
     }
 
-    /// Pledges that are not settled although their checkout ended before `expired`, and that nobody asked about since
+    /// Pledges made here that are not settled although their checkout ended before `expired`, and that nobody asked about since
     /// `asked`; at most `most`.
     pub async fn overdue_pledges(&self, expired: i64, asked: i64, most: i64) -> Result<Vec<OverduePledge>, StoreError> {
         self.db
             .read(
                 "SELECT id, created_at, stripe_session_id FROM pledges \
-                 WHERE settled_at IS NULL AND expires_at < $1 AND (looked_up_at IS NULL OR looked_up_at < $2) \
+                 WHERE settled_at IS NULL AND adopted_at IS NULL AND expires_at < $1 AND (looked_up_at IS NULL OR looked_up_at < $2) \
                  ORDER BY expires_at, id LIMIT $3",
             )
             .bind(expired)

@@ -205,7 +205,7 @@ async fn what_happens_after_the_take_over_comes_by_webhook_as_ever() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_thousand_objects_are_taken_over_twice_with_no_difference() {
     // Annual, so that nothing of it is among the events of the last thirty days.
-    let (sandbox, _) = account(930, "year").await;
+    let (sandbox, _) = account(1010, "year").await;
     let objects: usize =
         ["subscription", "invoice", "invoice_payment", "payment_intent", "charge", "customer", "checkout.session"]
             .into_iter()
@@ -213,7 +213,7 @@ async fn ten_thousand_objects_are_taken_over_twice_with_no_difference() {
             .sum();
     assert!(objects >= 10_000, "there are {objects}");
     let adopting = adopting(Kind::Sqlite, &sandbox.url()).await;
-    let (code, _, errors) = adopting.backfill(&["--confirm", "1861"]);
+    let (code, _, errors) = adopting.backfill(&["--confirm", "2021"]);
     assert_eq!(code, Some(0), "{errors}");
     let books = adopting.database.books().await;
     let (code, again, errors) = adopting.backfill(&["--confirm", "0"]);

@@ -127,9 +127,18 @@ async fn told_and_kept(kind: Kind) -> (Story, Sandbox, Clock) {
     (story, app.abandon().await.1, clock)
 }
 
-/// What follows from the objects as they are at the end: every row but those that tell how we learned of it.
+/// What follows from the objects as they are at the end: every row but those that tell how we learned of it, and but when
+/// a bank debit failed (the only gifts once that fail after the checkout), which no object says.
 fn told_by_objects(books: Vec<String>) -> Vec<String> {
-    books.into_iter().filter(|line| !["version ", "object "].iter().any(|kind| line.starts_with(kind))).collect()
+    let told = books.into_iter().filter(|line| !["version ", "object "].iter().any(|kind| line.starts_with(kind)));
+    told.map(|line| {
+        let mut fields: Vec<&str> = line.split(' ').collect();
+        if line.starts_with("payment pi_") && fields[3] == "failed" {
+            fields[8] = "?";
+        }
+        fields.join(" ")
+    })
+    .collect()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -194,7 +194,11 @@ fn failed_at(state: &State, object: &Value, seen: Seen<'_>) -> Option<i64> {
         State::Charge { status, .. } => status == "failed",
         _ => false,
     };
-    failed.then(|| seen.told_at(&["async_payment_failed", "payment_failed", "failed"]))
+    // A card is declined as it is charged, so the charge itself tells when; a bank debit fails days later.
+    let declined = |object: &Value| object.pointer("/payment_method_details/type").is_some_and(|kind| kind == "card");
+    let at_once = seen.fetched_at.is_some() && matches!(state, State::Charge { .. }) && declined(object);
+    let told = || seen.told_at(&["async_payment_failed", "payment_failed", "failed"]);
+    failed.then(|| object["created"].as_i64().filter(|_| at_once).unwrap_or_else(told))
 }
 
 fn ended_at(state: &State, object: &Value, seen: Seen<'_>) -> Option<i64> {
