@@ -356,7 +356,8 @@ async fn a_mail_goes_once_however_many_workers_there_are_and_a_lost_lease_sends_
         assert_eq!(leased[0].id, id);
         outbox.clock.advance(61);
         assert_eq!(outbox.work().await, 1, "the lease has ended by itself");
-        let noted = outbox.store.note_mails("stale", &[id.clone()], &[], now + 61).await.expect("it is asked");
+        let noted =
+            outbox.store.note_mails("stale", std::slice::from_ref(&id), &[], now + 61).await.expect("it is asked");
         assert!(noted.is_empty(), "the fence holds");
         assert_eq!(outbox.smtp.mails().len(), 101);
         outbox.close().await;
