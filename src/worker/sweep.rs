@@ -54,16 +54,10 @@ impl SweepWorker {
                 metrics::counter!("mainstay_sweep_found").increment(late);
                 metrics::gauge!("mainstay_sweep_last_run_timestamp_seconds").set(seconds(now));
                 let (from, looked_up) = (report.from_at, report.looked_up);
-                if events > 0 {
-                    tracing::warn!(
-                        events,
-                        objects,
-                        looked_up,
-                        from,
-                        "a sweep found events that no webhook had brought"
-                    );
+                if late > 0 {
+                    tracing::warn!(late, objects, looked_up, from, "a sweep found events that no webhook had brought");
                 } else {
-                    tracing::info!(objects, looked_up, from, "a sweep found no event missing");
+                    tracing::info!(events, objects, looked_up, from, "a sweep found no event missing");
                 }
             }
             Err(SweepError::Busy) => tracing::debug!("another process sweeps"),

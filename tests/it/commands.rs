@@ -19,6 +19,7 @@ fn demo_once_takes_three_gifts_refunds_a_part_and_prints_their_revenue() {
     let folder = tempfile::tempdir().expect("a folder");
     let (code, output, errors) = run(folder.path(), &["demo", "--once"], &[]);
     assert_eq!(code, Some(0), "{errors}");
+    assert!(!errors.contains("WARN"), "{errors}");
     for line in [("USD", "$25.00"), ("EUR", "€2.00"), ("JPY", "¥5,000")] {
         assert!(output.lines().any(|row| row.contains(line.0) && row.contains(line.1)), "{output}");
     }
