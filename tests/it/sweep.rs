@@ -235,11 +235,10 @@ async fn a_sweep_that_dies_is_taken_up_where_it_was_and_two_never_sweep_at_once(
         let asked_before = sandbox.requests().len();
         run(&sweeper, None).await.expect("it ends");
         let asked: Vec<String> =
-            sandbox.requests()[asked_before..].iter().map(|request| request.path.clone()).collect();
-        assert!(
-            !asked.iter().any(|path| path.contains("delivery_success")),
-            "the first list was read before: {asked:?}"
-        );
+            sandbox.requests()[asked_before..].iter().map(|request| request.query.clone()).collect();
+        let of_first_list = |query: &String| query.contains("delivery_success");
+        assert!(sandbox.requests()[..asked_before].iter().any(|request| of_first_list(&request.query)));
+        assert!(!asked.iter().any(of_first_list), "the first list was read before: {asked:?}");
         desk.work().await;
         same(&told_by_objects(database.books().await), &told_by_objects(story.books), &format!("on {kind:?}"));
         assert_eq!(desk.store.mark(Mark::SweptUntil).await.expect("it is read"), Some(story.now), "as it began");
@@ -458,4 +457,15 @@ async fn a_webhook_that_is_on_its_way_is_taken_in_and_is_no_alarm() {
         }
         app.finish().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sweep_waits_as_long_as_stripe_asks_it_to() {
+    let app = TestApp::start(Kind::Sqlite).await;
+    // Its own first pause is half a second at most.
+    app.sandbox.fail_api(Some("GET"), "/v1/events", ApiFault::TooManyRequests { retry_after_seconds: 2 }, 1);
+    let begun = std::time::Instant::now();
+    run(&sweeper(app.store(), &app.clock, &app.sandbox), None).await.expect("it ends");
+    assert!(begun.elapsed().as_millis() >= 2000, "{:?}", begun.elapsed());
+    app.finish().await;
 }
