@@ -22,16 +22,10 @@ impl Gateway {
             Err(error) => return Err(error),
         }
         // Stripe says that of an ended one too.
-        let answer = match self.fetch(&format!("/subscriptions/{id}")).await {
-            Ok(answer) => answer,
-            Err(CallError::Refused { status: NOT_THERE, .. }) => return Ok(Ending::Before),
-            Err(error) => return Err(error),
-        };
-        let subscription: serde_json::Value =
-            serde_json::from_slice(&answer.body).map_err(|_| CallError::Unreadable)?;
-        match subscription["status"].as_str() {
-            Some("canceled" | "incomplete_expired") => Ok(Ending::Before),
-            _ => Err(CallError::Refused { status: NOT_THERE, code: "resource_missing".to_owned() }),
+        match self.is_over(id).await {
+            Ok(true) | Err(CallError::Refused { status: NOT_THERE, .. }) => Ok(Ending::Before),
+            Ok(false) => Err(CallError::Refused { status: NOT_THERE, code: "resource_missing".to_owned() }),
+            Err(error) => Err(error),
         }
     }
 

@@ -28,7 +28,8 @@ impl Gateway {
         }
     }
 
-    async fn is_over(&self, id: &str) -> Result<bool, CallError> {
+    /// Whether a subscription has ended.
+    pub(super) async fn is_over(&self, id: &str) -> Result<bool, CallError> {
         let answer = self.fetch(&format!("/subscriptions/{id}")).await?;
         let subscription: serde_json::Value =
             serde_json::from_slice(&answer.body).map_err(|_| CallError::Unreadable)?;
