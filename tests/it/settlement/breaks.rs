@@ -80,6 +80,20 @@ async fn each_kind_of_difference_is_found_counted_and_closes_when_it_is_healed()
                 &dispute,
                 "UPDATE disputes SET reinstated_at = NULL",
             ),
+            (
+                "UPDATE balance_transactions SET part = 'account', charge_id = NULL WHERE part = 'refund'",
+                "refund_unbooked",
+                &refund,
+                "UPDATE balance_transactions SET part = 'refund', charge_id = (SELECT p.stripe_charge_id FROM payments p \
+                 WHERE p.amount_minor = 3000) WHERE amount_minor = -500",
+            ),
+            (
+                "UPDATE balance_transactions SET part = 'account', charge_id = NULL WHERE part = 'dispute'",
+                "dispute_unbooked",
+                &dispute,
+                "UPDATE balance_transactions SET part = 'dispute', charge_id = (SELECT p.stripe_charge_id FROM payments p \
+                 WHERE p.amount_minor = 8000) WHERE amount_minor = -8000",
+            ),
         ] {
             change(&app.database, breaks_it).await;
             assert_eq!(app.breaks().await, [format!("{what} {object}")], "{breaks_it} on {kind:?}");
@@ -94,7 +108,14 @@ async fn each_kind_of_difference_is_found_counted_and_closes_when_it_is_healed()
         let kept =
             "SELECT what || ' ' || CASE WHEN closed_at IS NULL THEN 'open' ELSE 'closed' END AS line FROM breaks";
         let kept = app.database.rows(kept).await;
-        let closed = ["dispute_differs", "payment_differs", "payment_unbooked", "refund_differs"];
+        let closed = [
+            "dispute_differs",
+            "dispute_unbooked",
+            "payment_differs",
+            "payment_unbooked",
+            "refund_differs",
+            "refund_unbooked",
+        ];
         assert_eq!(kept, closed.map(|what| format!("{what} closed")), "on {kind:?}");
         app.finish().await;
     }
