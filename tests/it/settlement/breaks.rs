@@ -105,12 +105,17 @@ async fn each_kind_of_difference_is_found_counted_and_closes_when_it_is_healed()
             assert_eq!(app.breaks().await, Vec::<String>::new(), "{heals_it} on {kind:?}");
             assert_eq!(app.metric("mainstay_breaks_open ").await, "0");
         }
+        change(&app.database, "DELETE FROM disputes").await;
+        assert_eq!(app.breaks().await, [format!("dispute_unknown {dispute}")], "on {kind:?}");
+        crate::rebuild::rebuild(&app.database, &[]);
+        assert_eq!(app.breaks().await, Vec::<String>::new(), "the facts still tell of it, on {kind:?}");
         let kept =
             "SELECT what || ' ' || CASE WHEN closed_at IS NULL THEN 'open' ELSE 'closed' END AS line FROM breaks";
         let kept = app.database.rows(kept).await;
         let closed = [
             "dispute_differs",
             "dispute_unbooked",
+            "dispute_unknown",
             "payment_differs",
             "payment_unbooked",
             "refund_differs",
