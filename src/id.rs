@@ -180,6 +180,8 @@ ids! {
     SignupId = "nls";
     /// Something done at Stripe because a person of the newsroom asked for it.
     ActionId = "act";
+    /// A link by which a donor comes to what they give, and then the session of the browser that opened it.
+    ManageId = "mng";
     /// One of the newsroom's people who may sign in.
     AdminId = "adm";
     /// Somebody being signed in.

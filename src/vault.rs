@@ -207,6 +207,14 @@ impl IndexKey {
         mac.update(address.trim().to_lowercase().as_bytes());
         hex(&mac.finalize().into_bytes())
     }
+
+    /// The token of the link that stops a pledge: 128 bits, always the same for one pledge, so that every mail about it holds
+    /// the same link and only its hash need be stored.
+    pub fn stop_token(&self, pledge_id: &str) -> String {
+        let mut token = self.of("stop", pledge_id);
+        token.truncate(32);
+        token
+    }
 }
 
 /// A fresh set of keys as `mainstay init` writes them.

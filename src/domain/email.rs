@@ -44,12 +44,15 @@ kinds! {
     PledgeEnded = "pledge_ended",
     RenewalNotice = "renewal_notice",
     Refund = "refund",
+    ManageLink = "manage_link",
+    PledgeChanged = "pledge_changed",
+    ResumeNotice = "resume_notice",
 }
 
 impl EmailKind {
     /// Whether a second copy is worse than none: such a mail is never tried again once its text was begun to be handed over.
     pub fn at_most_once(self) -> bool {
-        matches!(self, Self::Reminder | Self::RenewalNotice)
+        matches!(self, Self::Reminder | Self::RenewalNotice | Self::ResumeNotice)
     }
 
     /// Whether it can be unsubscribed from by one click (RFC 8058): what nobody needs to know.

@@ -42,6 +42,15 @@ impl Frequency {
     pub fn recurs(self) -> bool {
         self != Self::Once
     }
+
+    /// What a subscription of this interval is (source: Stripe's API reference, `recurring.interval` of a price).
+    pub fn of_interval(interval: &str) -> Option<Self> {
+        match interval {
+            "month" => Some(Self::Monthly),
+            "year" => Some(Self::Annual),
+            _ => None,
+        }
+    }
 }
 
 words! {

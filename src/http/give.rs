@@ -98,14 +98,7 @@ impl<'a> Reader<'a> {
 
     /// Renders a page with what every page needs.
     fn page(&self, status: StatusCode, name: &str, title: &str, values: Value) -> Response {
-        let joint = if self.here.ends_with('?') { "" } else { "&" };
-        let languages: Vec<Value> = Language::ALL
-            .into_iter()
-            .map(|language| {
-                let (tag, name) = (language.as_str(), if language == Language::En { "English" } else { "Русский" });
-                context! { tag, name, href => format!("{}{joint}lang={tag}", self.here) }
-            })
-            .collect();
+        let languages = pages::languages(&self.here);
         let (slug, logo) = match self.campaign {
             Some(campaign) => (campaign.slug.as_str(), campaign.look.logo.as_deref()),
             None => (DEFAULT, None),

@@ -6,14 +6,14 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::admin::{reports, sessions};
-use super::{bounces, campaigns, export, health, newsletter, pledges, reminders, webhooks};
+use super::{bounces, campaigns, export, health, manage, newsletter, pledges, reminders, webhooks};
 
 #[derive(OpenApi)]
 #[openapi(
     info(title = "Mainstay", description = "The donation back end of a newsroom that lives on its readers. Amounts are minor units, \
         times are unix seconds. Every error is problem+json (RFC 9457) with a stable `code` and a `request_id`.",
         license(name = "MIT OR Apache-2.0")),
-    paths(campaigns::show, pledges::create, pledges::show, reminders::create, newsletter::create, bounces::create, export::show, reports::show, webhooks::receive, sessions::create, sessions::refresh, sessions::end, health::healthz, health::readyz, health::metrics),
+    paths(campaigns::show, pledges::create, pledges::show, reminders::create, newsletter::create, manage::create, bounces::create, export::show, reports::show, webhooks::receive, sessions::create, sessions::refresh, sessions::end, health::healthz, health::readyz, health::metrics),
     modifiers(&Secrets),
     tags((name = "giving"), (name = "stripe"), (name = "newsroom"), (name = "operations"))
 )]

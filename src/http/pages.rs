@@ -29,6 +29,13 @@ static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
         ("status", include_str!("../../templates/pages/status.html")),
         ("later", include_str!("../../templates/pages/later.html")),
         ("message", include_str!("../../templates/pages/message.html")),
+        ("manage_ask", include_str!("../../templates/pages/manage/ask.html")),
+        ("manage_press", include_str!("../../templates/pages/manage/press.html")),
+        ("manage", include_str!("../../templates/pages/manage/overview.html")),
+        ("manage_pledge", include_str!("../../templates/pages/manage/pledge.html")),
+        ("manage_receipt", include_str!("../../templates/pages/manage/receipt.html")),
+        ("manage_statement", include_str!("../../templates/pages/manage/statement.html")),
+        ("manage_erase", include_str!("../../templates/pages/manage/erase.html")),
     ])
 });
 
@@ -57,6 +64,20 @@ fn say(state: &State<'_, '_>, id: &str, values: Kwargs) -> Result<String, Error>
         filled.push((name, FluentValue::from(values.get::<String>(name)?)));
     }
     Ok(text::say(language, id, &filled))
+}
+
+/// The address `here` in each language, for the foot of a page.
+pub fn languages(here: &str) -> Vec<Value> {
+    let joint = match here.split_once('?') {
+        None => "?",
+        Some((_, "")) => "",
+        Some(_) => "&",
+    };
+    let other = |language: Language| {
+        let (tag, name) = (language.as_str(), if language == Language::En { "English" } else { "Русский" });
+        context! { tag, name, href => format!("{here}{joint}lang={tag}") }
+    };
+    Language::ALL.into_iter().map(other).collect()
 }
 
 /// Renders a page in `language`.

@@ -23,7 +23,9 @@ use super::limits::Limits;
 use super::pages::Page;
 use super::state::{Giving, Later, Ops, WebState};
 use super::webhooks::{MAX_EVENT, Webhooks};
-use super::{bounces, campaigns, export, give, health, newsletter, openapi, pledges, reminders, webhooks, widget};
+use super::{
+    bounces, campaigns, export, give, health, manage, newsletter, openapi, pledges, reminders, webhooks, widget,
+};
 use crate::domain::return_url::Sites;
 use crate::id::{Random, RequestId};
 use crate::service::start_pledge::Pledges;
@@ -72,18 +74,29 @@ pub fn router(state: WebState) -> Router {
         pledges: Arc::new(Pledges { store, gateway, clock, random: random.clone(), public_url: public_url.clone() }),
         sites: Arc::new(Sites { public_url, allowed_origins }),
     };
+    let donors = manage::Donors {
+        store: ops.store.clone(),
+        clock: ops.clock.clone(),
+        random: ops.random.clone(),
+        zone: newsroom.zone.clone(),
+        later: Arc::clone(&giving.later),
+        desk: desk.clone(),
+        acting: newsroom.acting(),
+    };
     let api = Router::new()
         .route("/v1/campaigns/{slug}", get(campaigns::show))
         .route("/v1/pledges", post(pledges::create))
         .route("/v1/pledges/{id}", get(pledges::show))
         .route("/v1/reminders", post(reminders::create))
         .route("/v1/newsletter", post(newsletter::create))
+        .route("/v1/manage-links", post(manage::create))
         .layer(cors(&giving.sites.allowed_origins))
         .with_state(giving.clone());
     let routes = api
         .merge(give::routes(giving.clone()))
         .merge(reminders::routes(giving.clone()))
         .merge(newsletter::routes(giving.clone()))
+        .merge(manage::routes(Arc::new(donors)))
         .merge(bounces::routes(giving, mail_bounce_secret.as_ref()))
         .merge(widget::routes())
         .merge(admin::router(Arc::new(newsroom)))

@@ -32,6 +32,8 @@ enum Is {
     Amount,
     /// The amount with its `frequency`, in words.
     Given,
+    /// The same of a fact that holds these of something else.
+    GivenOf,
     Maybe(&'static Is),
 }
 
@@ -41,7 +43,7 @@ const MAYBE_DATE: Is = Is::Maybe(&Is::Date);
 
 /// The facts of each mail, by the names its templates know.
 fn expected(kind: EmailKind) -> &'static [(&'static str, Is)] {
-    use Is::{Amount, Count, Date, Given, Maybe, Text, Url};
+    use Is::{Amount, Count, Date, Given, GivenOf, Maybe, Text, Url};
     match kind {
         EmailKind::ReminderConfirmation => {
             &[("confirm_url", Url), ("never_url", Url), ("due_on", Date), ("mails", Count), ("asked_on", Date)]
@@ -66,13 +68,24 @@ fn expected(kind: EmailKind) -> &'static [(&'static str, Is)] {
             ("next_on", MAYBE_DATE),
             ("statement", MAYBE_TEXT),
             ("stop_url", MAYBE_URL),
+            ("other", Maybe(&GivenOf)),
+            ("other_stop_url", MAYBE_URL),
         ],
-        EmailKind::PaymentFailed => {
-            &[("given", Given), ("reason", Text), ("next_try_on", MAYBE_DATE), ("pay_url", MAYBE_URL)]
-        }
+        EmailKind::PaymentFailed => &[
+            ("given", Given),
+            ("reason", Text),
+            ("next_try_on", MAYBE_DATE),
+            ("pay_url", MAYBE_URL),
+            ("stop_url", MAYBE_URL),
+        ],
         EmailKind::PledgeEnded => &[("given", Given), ("ended_on", Date), ("why", Text)],
         EmailKind::RenewalNotice => &[("amount", Amount), ("charged_on", Date), ("stop_url", MAYBE_URL)],
-        EmailKind::Refund => &[("amount", Amount), ("refunded_on", Date)],
+        EmailKind::Refund => &[("amount", Amount), ("refunded_on", Date), ("stop_url", MAYBE_URL)],
+        EmailKind::ManageLink => &[("continue_url", Url), ("asked_on", Date), ("asked_by", Text), ("minutes", Count)],
+        EmailKind::PledgeChanged => {
+            &[("given", Given), ("before", GivenOf), ("next_on", MAYBE_DATE), ("stop_url", MAYBE_URL)]
+        }
+        EmailKind::ResumeNotice => &[("given", Given), ("resumes_on", Date), ("stop_url", MAYBE_URL)],
     }
 }
 
@@ -82,7 +95,7 @@ pub(super) fn read(
     language: Language,
     facts: &Json,
 ) -> Result<BTreeMap<&'static str, Value>, BadFact> {
-    let all = [("campaign_name", Is::Text)];
+    let all = [("campaign_name", Is::Text), ("support_url", MAYBE_URL)];
     let fields = all.iter().chain(expected(kind));
     fields.map(|(name, is)| Ok((*name, shown(name, *is, language, facts)?))).collect()
 }
@@ -99,12 +112,8 @@ fn shown(name: &'static str, is: Is, language: Language, facts: &Json) -> Result
         }
         Is::Count => facts.get(name).and_then(Json::as_i64).filter(|count| *count >= 0).map(Value::from).ok_or(bad),
         Is::Amount => Ok(Value::from(text::money(language, money(facts)?))),
-        Is::Given => {
-            let frequency = text_of(facts, "frequency").and_then(Frequency::parse).ok_or(BadFact("frequency"))?;
-            let amount = text::money(language, money(facts)?);
-            let id = format!("given-{}", frequency.as_str());
-            Ok(Value::from(text::say(language, &id, &[("amount", FluentValue::from(amount))])))
-        }
+        Is::Given => given(language, facts),
+        Is::GivenOf => given(language, facts.get(name).ok_or(bad)?),
         Is::Maybe(is) => {
             // What is shown of several facts is there when the first of them is.
             let first = if matches!(is, Is::Given) { "frequency" } else { name };
@@ -114,6 +123,13 @@ fn shown(name: &'static str, is: Is, language: Language, facts: &Json) -> Result
             }
         }
     }
+}
+
+fn given(language: Language, facts: &Json) -> Result<Value, BadFact> {
+    let frequency = text_of(facts, "frequency").and_then(Frequency::parse).ok_or(BadFact("frequency"))?;
+    let amount = text::money(language, money(facts)?);
+    let id = format!("given-{}", frequency.as_str());
+    Ok(Value::from(text::say(language, &id, &[("amount", FluentValue::from(amount))])))
 }
 
 fn text_of<'a>(facts: &'a Json, name: &str) -> Option<&'a str> {

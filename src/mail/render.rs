@@ -50,6 +50,9 @@ embedded!(
     "pledge_ended",
     "renewal_notice",
     "refund",
+    "manage_link",
+    "pledge_changed",
+    "resume_notice",
 );
 
 /// A mail's words, ready to be sent to anybody.

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use serde_json::Value;
 
 use super::event_body;
-use super::later::{Desk, LaterError, NEWSLETTER, NEWSLETTER_INDEX, REMINDER, REMINDER_INDEX};
+use super::later::{Desk, LaterError, MANAGE, MANAGE_INDEX, NEWSLETTER, NEWSLETTER_INDEX, REMINDER, REMINDER_INDEX};
 use crate::domain::email_address::EmailAddress;
 use crate::gateway::checkout::Ending;
 use crate::gateway::{CallError, Gateway};
@@ -259,6 +259,7 @@ impl Eraser {
                 mail: self.desk.mail_index(address),
                 reminder: self.desk.index_of(REMINDER_INDEX, address),
                 newsletter: self.desk.index_of(NEWSLETTER_INDEX, address),
+                manage: self.desk.index_of(MANAGE_INDEX, address),
             };
             rows = tx.erase_rows(&indexes, now).await?;
         }
@@ -311,7 +312,7 @@ impl Eraser {
             after.clone_from(last);
             let theirs: Vec<String> = requests
                 .into_iter()
-                .filter(|(_, kind, _)| [REMINDER, NEWSLETTER].contains(&kind.as_str()))
+                .filter(|(_, kind, _)| [REMINDER, NEWSLETTER, MANAGE].contains(&kind.as_str()))
                 .filter(|(id, _, body)| {
                     let asked = self.desk.open_request::<Value>(id, body).ok();
                     let email = asked.as_ref().and_then(|asked| asked["email"].as_str());

@@ -49,7 +49,7 @@ fn over(donor: &RememberedDonor, until: Until, now: i64) -> Option<Over> {
 impl Forgetter {
     /// Forgets all that is due at `now`, and returns how many rows that were.
     pub async fn run_once(&self, now: i64) -> Result<u64, StoreError> {
-        let mut forgotten = self.store.forget_keys(now - KEY_LIFE).await?;
+        let mut forgotten = self.store.forget_keys(now - KEY_LIFE).await? + self.store.forget_manage_links(now).await?;
         for (ids, what) in self.donors_due(now).await? {
             for ids in ids.chunks(DONORS_AT_ONCE) {
                 forgotten += self.forget_donors(ids, what, now).await?;

@@ -16,14 +16,16 @@ use crate::domain::calendar;
 use crate::domain::email::{EmailKind, MAIL_INDEX};
 use crate::domain::email_address::EmailAddress;
 use crate::domain::language::Language;
+use crate::gateway::CallError;
 use crate::id::{EmailId, Random, RequestId, hex};
-use crate::store::{NewContact, NewEmail, NewRequest, Store, StoreError};
+use crate::store::{NewContact, NewEmail, NewRequest, NewStopLink, Store, StoreError};
 use crate::vault::{DataKey, IndexKey, Opener, Place, Sealer, VaultError};
 
 /// The purposes of the blind indexes: what is found under one is not found under another.
 pub const REMINDER_INDEX: &str = "reminder";
 pub const NEWSLETTER_INDEX: &str = "newsletter";
 pub const DONOR_INDEX: &str = "donor";
+pub const MANAGE_INDEX: &str = "manage";
 
 /// How long requests that could not be worked off are kept, in seconds.
 pub const KEEP_REQUESTS: i64 = 30 * DAY;
@@ -32,6 +34,12 @@ pub const KEEP_REQUESTS: i64 = 30 * DAY;
 pub const REMINDER: &str = "reminder";
 pub const NEWSLETTER: &str = "newsletter";
 pub const BOUNCES: &str = "bounces";
+/// Somebody asks for a link to what they give.
+pub const MANAGE: &str = "manage";
+/// The newsroom asks that the donor of a pledge be mailed such a link.
+pub const MANAGE_PLEDGE: &str = "manage_pledge";
+/// Somebody asks to be erased.
+pub const ERASE: &str = "erase";
 
 /// Why nothing came of it.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +48,9 @@ pub enum LaterError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Vault(#[from] VaultError),
+    /// Stripe did not do its part.
+    #[error(transparent)]
+    Stripe(#[from] CallError),
     /// What was sealed is not what this program seals.
     #[error("unreadable {0}")]
     Unreadable(&'static str),
@@ -153,6 +164,18 @@ impl Desk {
         self.index_of(MAIL_INDEX, address)
     }
 
+    /// The page that mails somebody a link to what they give.
+    pub fn support_url(&self, language: Language) -> String {
+        format!("{}/manage?lang={}", self.public_url, language.as_str())
+    }
+
+    /// The link that stops a pledge, and what is stored of it.
+    pub fn stop_link(&self, pledge_id: &str, language: Language) -> (String, NewStopLink) {
+        let token = self.index.stop_token(pledge_id);
+        let url = format!("{}/s/{token}?lang={}", self.public_url, language.as_str());
+        (url, NewStopLink { token_hash: token_hash(&token), pledge_id: pledge_id.to_owned() })
+    }
+
     /// Opens a request.
     pub fn open_request<T: serde::de::DeserializeOwned>(&self, id: &str, body: &[u8]) -> Result<T, LaterError> {
         let plain = self.opener.open(Place { table: "requests", column: "body", id }, body)?;
@@ -206,6 +229,7 @@ impl Desk {
             created_at: now,
             due_at: now,
             expires_at: now + draft.patience,
+            stop_links: Vec::new(),
             id,
         })
     }

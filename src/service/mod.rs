@@ -13,6 +13,7 @@ pub mod forget;
 pub mod holding;
 pub mod ingest;
 pub mod later;
+pub mod manage;
 pub mod newsletter;
 pub mod onlooker;
 pub mod rebuild;

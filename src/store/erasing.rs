@@ -30,6 +30,7 @@ pub struct Indexes {
     pub mail: String,
     pub reminder: String,
     pub newsletter: String,
+    pub manage: String,
 }
 
 /// How many rows of each kind held something of a person.
@@ -104,6 +105,7 @@ impl Tx {
             .bind(indexes.newsletter.as_str())
             .run()
             .await?;
+        self.query("DELETE FROM manage_links WHERE email_index = $1").bind(indexes.manage.as_str()).run().await?;
         let mails = self
             .query(
                 "UPDATE outbox_emails SET state = CASE WHEN state = 'waiting' THEN 'suppressed' ELSE state END, \
@@ -150,7 +152,7 @@ impl Store {
             }
             Db::Pg(_) => {
                 let tables = "VACUUM donors, pledges, stripe_objects, stripe_event_bodies, outbox_emails, reminders, \
-                              newsletter_signups, requests";
+                              newsletter_signups, requests, manage_links";
                 self.db.write(tables).run().await.map(|_| true)
             }
         }

@@ -190,6 +190,7 @@ impl Tx {
 
     /// Lets these pledges learn nothing more of who made them.
     pub async fn forget_pledges(&mut self, ids: &[String], now: i64) -> Result<(), StoreError> {
+        self.keyed("DELETE FROM stop_links WHERE pledge_id IN {?}").keys(ids).run().await?;
         let forget = "UPDATE pledges SET forgotten_at = ? WHERE forgotten_at IS NULL AND id IN {?}";
         self.keyed(forget).bind(now).keys(ids).run().await.map(|_| ())
     }
@@ -204,6 +205,10 @@ impl Tx {
         .keys(donor_ids)
         .run()
         .await?;
+        self.keyed("DELETE FROM stop_links WHERE pledge_id IN (SELECT id FROM pledges WHERE donor_id IN {?})")
+            .keys(donor_ids)
+            .run()
+            .await?;
         self.keyed("UPDATE pledges SET forgotten_at = ? WHERE forgotten_at IS NULL AND donor_id IN {?}")
             .bind(now)
             .keys(donor_ids)

@@ -19,6 +19,7 @@ mod forgetting;
 mod health;
 mod idempotency;
 mod instance;
+mod manage;
 mod newsletter;
 mod notices;
 mod outbox;
@@ -49,11 +50,14 @@ pub use forgetting::RememberedDonor;
 pub use health::SettledPayment;
 pub use idempotency::Claim;
 pub use instance::{Damage, Fixed, SweepReason, SweepWanted};
+pub use manage::{
+    ManageLink, ManageSession, ManagedPayment, ManagedPledge, ManagedReminder, ManagedSignup, NewManageLink,
+};
 pub use newsletter::{ConfirmedSignup, NewSignupRow, ShownSignup};
 pub use notices::{Notice, Recipient, Renewal, Untold};
-pub use outbox::{LeasedEmail, NewEmail};
+pub use outbox::{LeasedEmail, NewEmail, NewStopLink};
 pub use pledges::{Pledge, SpentCheckout};
-pub use receipts::Unreceipted;
+pub use receipts::{OtherPledge, Unreceipted};
 pub use reminders::{DueReminder, NewContact, NewDay, NewReminderRow, PledgeOfDonor, ShownReminder};
 pub use report::{ExportedPayment, PaymentPlace};
 pub use requests::{LeasedRequest, MAX_ATTEMPTS, NewRequest};

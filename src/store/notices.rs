@@ -25,7 +25,7 @@ impl Notice {
             // intent is the one that pays the invoice, or the payment itself.
             Self::PaymentFailed => {
                 "SELECT y.stripe_key AS row_key, COALESCE(o.updated_at, g.created_at) AS news_at, \
-                 COALESCE(o.updated_at, g.created_at) AS happened_at, y.amount_minor, y.currency, g.frequency, g.campaign, \
+                 COALESCE(o.updated_at, g.created_at) AS happened_at, y.amount_minor, y.currency, g.id AS pledge_id, g.frequency, g.campaign, \
                  g.locale, d.id AS donor_id, d.email_sealed, i.object_id, i.fact \
                  FROM payments y JOIN pledges g ON g.id = y.pledge_id LEFT JOIN donors d ON d.id = g.donor_id AND d.address_gone_at IS NULL \
                  LEFT JOIN stripe_objects o ON o.object_id = y.stripe_key \
@@ -40,7 +40,7 @@ impl Notice {
             // What never brought money was not begun.
             Self::PledgeEnded => {
                 "SELECT g.id AS row_key, g.ended_at AS news_at, g.ended_at AS happened_at, g.total_minor AS amount_minor, \
-                 g.currency, g.frequency, g.campaign, g.locale, d.id AS donor_id, d.email_sealed, o.object_id, o.fact \
+                 g.currency, g.id AS pledge_id, g.frequency, g.campaign, g.locale, d.id AS donor_id, d.email_sealed, o.object_id, o.fact \
                  FROM pledges g LEFT JOIN donors d ON d.id = g.donor_id AND d.address_gone_at IS NULL \
                  LEFT JOIN stripe_objects o ON o.object_id = g.stripe_subscription_id \
                  WHERE g.ended_at IS NOT NULL AND g.end_told_at IS NULL AND g.id > $3 \
@@ -50,7 +50,7 @@ impl Notice {
             // What only its charge tells of yet has no object of its own, and is waited for.
             Self::Refund => {
                 "SELECT r.stripe_refund_id AS row_key, COALESCE(o.updated_at, r.created_at) AS news_at, \
-                 r.created_at AS happened_at, r.amount_minor, r.currency, g.frequency, g.campaign, g.locale, \
+                 r.created_at AS happened_at, r.amount_minor, r.currency, g.id AS pledge_id, g.frequency, g.campaign, g.locale, \
                  d.id AS donor_id, d.email_sealed, o.object_id, o.fact \
                  FROM refunds r JOIN payments y ON y.stripe_key = r.stripe_key JOIN pledges g ON g.id = y.pledge_id \
                  LEFT JOIN donors d ON d.id = g.donor_id AND d.address_gone_at IS NULL \
@@ -80,9 +80,11 @@ impl Notice {
     }
 }
 
-/// A donor to be written to.
+/// A donor to be written to about a pledge.
 #[derive(Debug, Clone)]
 pub struct Recipient {
+    /// `plg_…`
+    pub pledge_id: String,
     pub campaign: String,
     /// Of the checkout page.
     pub locale: Option<String>,
@@ -127,6 +129,7 @@ struct UntoldRow {
     happened_at: i64,
     amount_minor: i64,
     currency: String,
+    pledge_id: String,
     frequency: String,
     campaign: String,
     locale: Option<String>,
@@ -139,7 +142,7 @@ struct UntoldRow {
 impl UntoldRow {
     fn read(self) -> Result<Untold, StoreError> {
         let currency = Currency::recorded(&self.currency).ok();
-        let (campaign, locale) = (self.campaign, self.locale);
+        let (pledge_id, campaign, locale) = (self.pledge_id, self.campaign, self.locale);
         Ok(Untold {
             key: self.row_key,
             news_at: self.news_at,
@@ -147,6 +150,7 @@ impl UntoldRow {
             money: currency.map(|currency| Money::new(self.amount_minor, currency)),
             frequency: Frequency::parse(&self.frequency).ok_or(StoreError::Corrupt { what: "pledges.frequency" })?,
             recipient: self.donor_id.zip(self.email_sealed).map(|(donor_id, email_sealed)| Recipient {
+                pledge_id,
                 campaign,
                 locale,
                 donor_id,
@@ -171,13 +175,14 @@ struct RenewalRow {
 impl RenewalRow {
     fn read(self) -> Renewal {
         Renewal {
-            pledge_id: self.id,
             recipient: Recipient {
+                pledge_id: self.id.clone(),
                 campaign: self.campaign,
                 locale: self.locale,
                 donor_id: self.donor_id,
                 email_sealed: self.email_sealed,
             },
+            pledge_id: self.id,
             subscription: state(&self.fact),
             told_for: self.renewal_told_for,
         }

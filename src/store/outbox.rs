@@ -22,6 +22,16 @@ pub struct NewEmail {
     pub created_at: i64,
     pub due_at: i64,
     pub expires_at: i64,
+    /// The links in it that stop pledges.
+    pub stop_links: Vec<NewStopLink>,
+}
+
+/// A link that stops a pledge.
+#[derive(Debug, Clone)]
+pub struct NewStopLink {
+    pub token_hash: String,
+    /// `plg_…`
+    pub pledge_id: String,
 }
 
 /// A mail held by a worker.
@@ -41,8 +51,16 @@ pub struct LeasedEmail {
 }
 
 impl Tx {
-    /// Puts mails into the outbox in the transaction of their cause; one whose cause is there already is left out.
+    /// Puts mails into the outbox in the transaction of their cause; one whose cause is there already is left out. The
+    /// links in them are good from then on.
     pub async fn put_emails(&mut self, emails: &[NewEmail]) -> Result<u64, StoreError> {
+        let links: Vec<&NewStopLink> = emails.iter().flat_map(|email| &email.stop_links).collect();
+        self.batch(
+            "INSERT INTO stop_links (token_hash, pledge_id) VALUES {(?, ?)} ON CONFLICT (token_hash) DO NOTHING",
+            &links,
+            |query, link| query.bind(link.token_hash.clone()).bind(link.pledge_id.clone()),
+        )
+        .await?;
         self.batch(
             "INSERT INTO outbox_emails (id, cause, kind, language, recipient_index, recipient_sealed, facts_sealed, state, \
              created_at, due_at, expires_at, attempts, lease_until) \

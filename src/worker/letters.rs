@@ -25,8 +25,12 @@ pub(super) struct Letters<'a> {
 pub(super) struct Letter {
     pub cause: String,
     pub kind: EmailKind,
-    /// But for the campaign's name.
+    /// But for the campaign's name and the links that every mail to a donor has.
     pub facts: Value,
+    /// Whether the pledge goes on and can be stopped.
+    pub stops: bool,
+    /// Another pledge of the same donor that the mail offers to stop, `plg_…`.
+    pub other: Option<String>,
     /// How long it may be tried, in seconds.
     pub patience: i64,
 }
@@ -49,11 +53,19 @@ impl<'a> Letters<'a> {
     pub async fn write(&mut self, to: &Recipient, letter: Letter, now: i64) -> Result<Option<NewEmail>, LaterError> {
         let Some(campaign) = self.campaign(&to.campaign).await? else { return Ok(None) };
         let language = to.locale.as_deref().and_then(Language::parse).unwrap_or(campaign.default_language);
-        let Letter { cause, kind, mut facts, patience } = letter;
+        let Letter { cause, kind, mut facts, stops, other, patience } = letter;
         facts["campaign_name"] = json!(campaign.heading(language));
+        facts["support_url"] = json!(self.desk.support_url(language));
+        let mut stop_links = Vec::new();
+        for (fact, pledge) in [("stop_url", stops.then_some(&to.pledge_id)), ("other_stop_url", other.as_ref())] {
+            let Some(pledge) = pledge else { continue };
+            let (url, link) = self.desk.stop_link(pledge, language);
+            facts[fact] = json!(url);
+            stop_links.push(link);
+        }
         let mail = self.recipient(to).and_then(|recipient| {
             let draft = Draft { cause, kind, language, recipient: &recipient, facts, patience };
-            self.desk.mail(&self.key, &draft, now)
+            Ok(NewEmail { stop_links, ..self.desk.mail(&self.key, &draft, now)? })
         });
         if let Err(error) = &mail {
             tracing::error!(donor = to.donor_id, reason = error.code(), "a donor could not be written to");

@@ -80,7 +80,7 @@ pub struct Jobs {
 pub async fn run(jobs: Jobs, arrived: Arc<Notify>, stop: CancellationToken) {
     let Jobs { events, desk, receipts, notices, outbox, sweep, retention } = jobs;
     let checkouts = events.checkouts();
-    let requests = RequestWorker::new(desk.clone());
+    let requests = RequestWorker::new(desk.clone(), notices.gateway.clone());
     let newsletter = NewsletterWorker { desk: desk.clone() };
     let reminders = Reminders { worker: ReminderWorker { desk }, tidy_at: i64::MIN };
     let outbox = OutboxWorker { stop: stop.clone(), ..outbox };

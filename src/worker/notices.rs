@@ -11,6 +11,7 @@ use crate::clock::{DAY, HOUR, MINUTE};
 use crate::domain::email::{EmailKind, TRY_FOR};
 use crate::domain::facts::State;
 use crate::domain::money::{Currency, Money};
+use crate::domain::pledge::Frequency;
 use crate::gateway::reasons::{Failure, NOT_SAID, Standing, is_on_its_way};
 use crate::gateway::{CallError, Gateway};
 use crate::service::later::{Desk, LaterError};
@@ -119,7 +120,8 @@ impl NoticeWorker {
         facts["amount_minor"] = json!(money.amount_minor);
         facts["currency"] = json!(money.currency.code());
         let cause = format!("{}:{}", kind.as_str(), row.key);
-        Ok(Told::By(Letter { cause, kind, facts, patience: TRY_FOR }))
+        let stops = row.frequency != Frequency::Once && kind != EmailKind::PledgeEnded;
+        Ok(Told::By(Letter { cause, kind, facts, stops, other: None, patience: TRY_FOR }))
     }
 
     /// How a payment that the books call failed stands. One that is tried anew may have failed before: it is waited for
@@ -166,8 +168,9 @@ impl NoticeWorker {
                 kind: EmailKind::RenewalNotice,
                 facts: json!({
                     "amount_minor": money.amount_minor, "currency": money.currency.code(), "charged_on": charged_on,
-                    "stop_url": null,
                 }),
+                stops: true,
+                other: None,
                 // Once it was charged, the mail would not be true.
                 patience: TRY_FOR.min(at - now),
             };

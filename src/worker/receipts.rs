@@ -12,7 +12,7 @@ use crate::config::Receipts;
 use crate::domain::email::{EmailKind, TRY_FOR};
 use crate::domain::pledge::Frequency;
 use crate::service::later::{Desk, LaterError};
-use crate::store::{BATCH, Unreceipted};
+use crate::store::{BATCH, OtherPledge, Unreceipted};
 
 /// Seconds after a payment until its donor is written to: what Stripe says about it comes in several events.
 const SETTLES: i64 = MINUTE;
@@ -40,10 +40,19 @@ impl ReceiptWorker {
         for payment in payments.iter().filter(|payment| self.is_wanted(payment)) {
             let campaign = letters.campaign(&payment.recipient.campaign).await?;
             let statement = campaign.and_then(|campaign| campaign.statement.clone());
+            // Two of one donor may be meant, or may not; whoever gives a second time is asked.
+            let recurs = payment.frequency != Frequency::Once;
+            let other = if payment.first && recurs {
+                self.desk.store.other_running(&payment.recipient.donor_id, &payment.recipient.pledge_id).await?
+            } else {
+                None
+            };
             let letter = Letter {
                 cause: format!("receipt:{}", payment.stripe_key),
                 kind: if payment.first { EmailKind::ThankYou } else { EmailKind::Receipt },
-                facts: self.facts(payment, statement.as_deref()),
+                facts: self.facts(payment, statement.as_deref(), other.as_ref()),
+                stops: recurs,
+                other: other.map(|other| other.pledge_id),
                 patience: TRY_FOR,
             };
             emails.extend(letters.write(&payment.recipient, letter, now).await?);
@@ -63,7 +72,7 @@ impl ReceiptWorker {
             }
     }
 
-    fn facts(&self, payment: &Unreceipted, statement: Option<&str>) -> Value {
+    fn facts(&self, payment: &Unreceipted, statement: Option<&str>, other: Option<&OtherPledge>) -> Value {
         let day = |at| self.desk.day(at).to_string();
         json!({
             "amount_minor": payment.money.amount_minor,
@@ -73,7 +82,10 @@ impl ReceiptWorker {
             // A period that is over is not the next one: Stripe has not told of that yet.
             "next_on": payment.next_at.filter(|next| *next > payment.succeeded_at).map(day),
             "statement": statement,
-            "stop_url": null,
+            "other": other.map(|other| json!({
+                "amount_minor": other.money.amount_minor, "currency": other.money.currency.code(),
+                "frequency": other.frequency.as_str(),
+            })),
         })
     }
 }

@@ -15,9 +15,16 @@ use crate::domain::email_address::EmailAddress;
 use crate::domain::language::Language;
 use crate::domain::new_reminder::{NewReminder, NewSignup};
 use crate::domain::reminder::{Schedule, send_at};
-use crate::id::{ReminderId, SignupId};
-use crate::service::later::{BOUNCES, Desk, Draft, LaterError, NEWSLETTER, NEWSLETTER_INDEX, REMINDER, REMINDER_INDEX};
+use crate::gateway::Gateway;
+use crate::id::{PledgeId, ReminderId, SignupId};
+use crate::service::erase_donor::{EraseError, Eraser, Whom};
+use crate::service::later::{
+    BOUNCES, Desk, Draft, ERASE, LaterError, MANAGE, MANAGE_PLEDGE, NEWSLETTER, NEWSLETTER_INDEX, REMINDER,
+    REMINDER_INDEX,
+};
+use crate::service::manage::{LINK_LIFE, LINKS_PER_HOUR, NewErase, NewManage, NewManageOfPledge};
 use crate::store::{LeasedRequest, MAX_ATTEMPTS, NewReminderRow, NewSignupRow, StoreError, Tx};
+use crate::vault::Place;
 
 /// How long a worker may hold requests, in seconds.
 const LEASE: i64 = 60;
@@ -30,13 +37,22 @@ const PATIENCE: i64 = 2 * DAY;
 #[derive(Clone, Debug)]
 pub struct RequestWorker {
     desk: Desk,
+    /// Somebody who asks to be erased is erased at Stripe too.
+    gateway: Gateway,
     /// Names this worker's leases.
     token: String,
 }
 
+/// Who asked for a link, as the mail puts it into words.
+#[derive(Clone, Copy)]
+enum AskedBy {
+    Donor,
+    Newsroom,
+}
+
 impl RequestWorker {
-    pub fn new(desk: Desk) -> Self {
-        Self { token: desk.random.hex(), desk }
+    pub fn new(desk: Desk, gateway: Gateway) -> Self {
+        Self { token: desk.random.hex(), desk, gateway }
     }
 
     /// Works off one batch of requests; how many there were.
@@ -74,6 +90,9 @@ impl RequestWorker {
             REMINDER => self.reminder(request, now).await,
             NEWSLETTER => self.newsletter(request, now).await,
             BOUNCES => self.bounces(request, now).await,
+            MANAGE => self.manage(request, now).await,
+            MANAGE_PLEDGE => self.manage_pledge(request, now).await,
+            ERASE => self.erase(request).await,
             _ => Err(LaterError::Unreadable("request")),
         }
     }
@@ -208,6 +227,93 @@ impl RequestWorker {
         let mut tx = self.desk.store.begin().await?;
         tx.suppress(&suppressed, now).await?;
         self.finish(tx, request).await
+    }
+
+    async fn manage(&self, request: &LeasedRequest, now: i64) -> Result<(), LaterError> {
+        let asked: NewManage = self.desk.open_request(&request.id, &request.body)?;
+        let unreadable = || LaterError::Unreadable("request");
+        let address = EmailAddress::parse(&asked.email).map_err(|_| unreadable())?;
+        let language = Language::parse(&asked.language).ok_or_else(unreadable)?;
+        self.mail_link(request, &address, language, AskedBy::Donor, now).await
+    }
+
+    /// The newsroom asks for it: to whom it goes is known here only.
+    async fn manage_pledge(&self, request: &LeasedRequest, now: i64) -> Result<(), LaterError> {
+        let NewManageOfPledge { pledge } = self.desk.open_request(&request.id, &request.body)?;
+        let mut tx = self.desk.store.begin().await?;
+        let known = tx.address_of(&pledge).await?.filter(|(_, sealed)| !sealed.is_empty());
+        let Some((donor, sealed)) = known else {
+            // Forgotten since it was asked for.
+            return self.finish(tx, request).await;
+        };
+        tx.rollback().await?;
+        let unreadable = || LaterError::Unreadable("address");
+        let place = Place { table: "donors", column: "email_sealed", id: &donor };
+        let plain = self.desk.opener.open(place, &sealed)?;
+        let address = std::str::from_utf8(&plain).ok().and_then(|text| EmailAddress::parse(text).ok());
+        let id = PledgeId::parse(&pledge).map_err(|_| unreadable())?;
+        let pledge = self.desk.store.pledge(&id).await?.ok_or_else(unreadable)?;
+        let campaign = self.desk.store.campaign(&pledge.campaign).await?.ok_or_else(unreadable)?;
+        let language = pledge.locale.as_deref().and_then(Language::parse).unwrap_or(campaign.default_language);
+        self.mail_link(request, &address.ok_or_else(unreadable)?, language, AskedBy::Newsroom, now).await
+    }
+
+    /// Mails a link to whoever is known, and not more often than [`LINKS_PER_HOUR`].
+    async fn mail_link(
+        &self,
+        request: &LeasedRequest,
+        address: &EmailAddress,
+        language: Language,
+        by: AskedBy,
+        now: i64,
+    ) -> Result<(), LaterError> {
+        let desk = &self.desk;
+        let unreadable = || LaterError::Unreadable("request");
+        let campaign = desk.store.campaign(crate::domain::campaign::DEFAULT).await?.ok_or_else(unreadable)?;
+        let (link, token) = desk.new_manage_link(address, now)?;
+        let draft = Draft {
+            cause: format!("manage_link:{}", link.id),
+            kind: EmailKind::ManageLink,
+            language,
+            recipient: address,
+            facts: json!({
+                "campaign_name": campaign.heading(language),
+                "continue_url": self.link("m", &token, language),
+                "asked_on": desk.day(request.created_at).to_string(),
+                "asked_by": match by { AskedBy::Donor => "donor", AskedBy::Newsroom => "newsroom" },
+                "minutes": LINK_LIFE / MINUTE,
+            }),
+            patience: LINK_LIFE,
+        };
+        let mail = desk.mail(&desk.sealer.data_key()?, &draft, now)?;
+        let (reminder, newsletter) = desk.list_indexes(address);
+        let mut tx = desk.store.begin().await?;
+        // One after another, also of two workers: or each could think that it makes the last of the hour.
+        tx.take_turn().await?;
+        if tx.is_known(&desk.donor_indexes(address), &reminder, &newsletter).await?
+            && tx.manage_links_since(&link.email_index, now - HOUR).await? < LINKS_PER_HOUR
+        {
+            tx.insert_manage_link(&link).await?;
+            tx.put_emails(&[mail]).await?;
+        }
+        self.finish(tx, request).await
+    }
+
+    /// Erases whoever asked for it; what they asked with is gone with the rest.
+    async fn erase(&self, request: &LeasedRequest) -> Result<(), LaterError> {
+        let NewErase { email } = self.desk.open_request(&request.id, &request.body)?;
+        let address = EmailAddress::parse(&email).map_err(|_| LaterError::Unreadable("request"))?;
+        let eraser = Eraser { desk: self.desk.clone(), gateway: self.gateway.clone() };
+        let erased = eraser.erase_donor(&Whom::Address(address), false).await;
+        erased.map_err(|error| match error {
+            EraseError::Later(error) => error,
+            EraseError::Stripe(error) => error.into(),
+            EraseError::NoPledge => LaterError::Unreadable("request"),
+        })?;
+        let tx = self.desk.store.begin().await?;
+        self.finish(tx, request).await?;
+        self.desk.store.purge().await?;
+        Ok(())
     }
 
     /// Commits what a request came to, and that it came to it.

@@ -31,7 +31,17 @@ fn golden(name: &str, text: &str) {
 fn least(kind: EmailKind) -> Value {
     let mut facts = sample::facts(kind);
     let fields = facts.as_object_mut().expect("an object");
-    for name in ["next_on", "statement", "stop_url", "preview_url", "next_try_on", "pay_url"] {
+    for name in [
+        "next_on",
+        "statement",
+        "stop_url",
+        "preview_url",
+        "next_try_on",
+        "pay_url",
+        "other",
+        "other_stop_url",
+        "support_url",
+    ] {
         if fields.contains_key(name) {
             fields.insert(name.to_owned(), Value::Null);
         }

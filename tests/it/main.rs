@@ -53,6 +53,8 @@ mod mail_program;
 #[cfg(test)]
 mod mail_texts;
 #[cfg(test)]
+mod manage;
+#[cfg(test)]
 mod newsletter;
 #[cfg(test)]
 mod newsroom;

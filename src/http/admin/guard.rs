@@ -8,7 +8,7 @@ use std::convert::Infallible;
 
 use axum::extract::{FromRequestParts, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use url::form_urlencoded;
@@ -16,12 +16,13 @@ use url::form_urlencoded;
 use super::super::bearer;
 use super::super::client::{Client, Peer};
 use super::super::error::ApiError;
+use super::super::same_site::{cookie, crosses};
 use super::routes::Need;
 use super::view::View;
 use super::{Admin, Newsroom};
 use crate::service::admin::access::{By, Signed};
 
-/// The session's cookie. The prefix makes browsers hold us to `Secure`, the whole host and the root (RFC 6265bis).
+/// The session's cookie.
 pub const COOKIE: &str = "__Host-mainstay";
 /// What begins the addresses of pages.
 const PAGES: &str = "/admin";
@@ -160,48 +161,6 @@ fn to_sign_in(method: &Method, uri: &Uri) -> Refusal {
     Refusal::Answer(Box::new(Redirect::to(&address).into_response()))
 }
 
-/// Whether a request comes from another site. Browsers say so themselves (Fetch Metadata); older ones name the origin when
-/// something is posted. Programs say neither, and have no cookie to be misused.
-fn crosses(method: &Method, headers: &HeaderMap, is_page: bool) -> bool {
-    let text = |name: &str| headers.get(name).map(|value| value.to_str().unwrap_or("cross-site"));
-    let reads = matches!(*method, Method::GET | Method::HEAD);
-    match text("sec-fetch-site") {
-        Some("same-origin") => false,
-        // Typed by hand, or from a bookmark.
-        Some("none") => !reads,
-        // A link in a mail or a chat may open a page; nothing else here is for other sites.
-        Some(_) => {
-            !(reads
-                && is_page
-                && text("sec-fetch-mode") == Some("navigate")
-                && text("sec-fetch-dest") == Some("document"))
-        }
-        None if reads => false,
-        None => match text("origin") {
-            Some(origin) => {
-                let host = origin.split_once("://").map_or("", |(_, host)| host);
-                host.is_empty() || text("host") != Some(host)
-            }
-            None => is_page,
-        },
-    }
-}
-
-/// The value of a cookie.
-pub fn cookie<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
-    let lines = headers.get_all(header::COOKIE).iter().filter_map(|line| line.to_str().ok());
-    lines.flat_map(|line| line.split(';')).find_map(|pair| pair.trim().strip_prefix(name)?.strip_prefix('='))
-}
-
-/// Hands the cookie of a session over, or takes it back.
-pub fn set_cookie(headers: &mut HeaderMap, value: Option<&str>) {
-    let (value, age) = value.map_or(("", "; Max-Age=0"), |value| (value, ""));
-    let line = format!("{COOKIE}={value}; Path=/; Secure; HttpOnly; SameSite=Strict{age}");
-    if let Ok(line) = HeaderValue::from_str(&line) {
-        headers.append(header::SET_COOKIE, line);
-    }
-}
-
 impl ApiError {
     /// 403: signed in, but this is for others.
     pub fn forbidden() -> Self {
@@ -209,54 +168,7 @@ impl ApiError {
     }
 
     /// 403: what another site had a browser send.
-    fn cross_site() -> Self {
+    pub fn cross_site() -> Self {
         Self::with(StatusCode::FORBIDDEN, "cross_site", "this was sent by another site, and nothing was done")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn crossing(method: &Method, lines: &[(&'static str, &'static str)], is_page: bool) -> bool {
-        let headers =
-            lines.iter().map(|(name, value)| (HeaderName::from_static(name), HeaderValue::from_static(value)));
-        crosses(method, &headers.collect(), is_page)
-    }
-
-    #[test]
-    fn what_another_site_sends_is_told_from_what_is_ours() {
-        let site = |site| ("sec-fetch-site", site);
-        let opens = [("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")];
-        for (method, lines, page, crosses) in [
-            (Method::POST, vec![site("same-origin")], true, false),
-            (Method::POST, vec![site("same-site")], true, true),
-            (Method::POST, vec![site("cross-site")], true, true),
-            (Method::POST, vec![site("cross-site"), opens[0], opens[1]], true, true),
-            (Method::POST, vec![site("none")], true, true),
-            (Method::POST, vec![("host", "a.example"), ("origin", "https://a.example")], true, false),
-            (Method::POST, vec![("host", "a.example"), ("origin", "https://b.example")], true, true),
-            (Method::POST, vec![("host", "a.example"), ("origin", "null")], true, true),
-            (Method::POST, vec![("host", "a.example")], true, true),
-            (Method::POST, vec![("host", "a.example")], false, false),
-            (Method::GET, vec![], true, false),
-            (Method::GET, vec![site("none")], true, false),
-            (Method::GET, vec![site("cross-site"), opens[0], opens[1]], true, false),
-            (Method::GET, vec![site("cross-site"), opens[0], ("sec-fetch-dest", "iframe")], true, true),
-            (Method::GET, vec![site("cross-site"), ("sec-fetch-mode", "no-cors")], true, true),
-            (Method::GET, vec![site("cross-site"), opens[0], opens[1]], false, true),
-            (Method::GET, vec![site("same-site"), ("sec-fetch-mode", "cors")], false, true),
-        ] {
-            assert_eq!(crossing(&method, &lines, page), crosses, "{method} {lines:?} {page}");
-        }
-    }
-
-    #[test]
-    fn a_cookie_is_found_by_its_whole_name() {
-        let mut headers = HeaderMap::new();
-        headers.append(header::COOKIE, HeaderValue::from_static("a=1; x__Host-mainstay=2; __Host-mainstay-other=3"));
-        assert_eq!(cookie(&headers, COOKIE), None);
-        headers.append(header::COOKIE, HeaderValue::from_static("b=2;__Host-mainstay=4"));
-        assert_eq!(cookie(&headers, COOKIE), Some("4"));
     }
 }

@@ -8,7 +8,6 @@
 mod audit;
 mod charts;
 mod events;
-mod form;
 mod guard;
 mod home;
 mod list;
@@ -38,7 +37,7 @@ use crate::service::admin::sign_in::SignIn;
 use crate::service::later::Desk;
 use crate::store::Store;
 
-pub use form::Form;
+pub use super::form::Form;
 pub use guard::Who;
 pub use routes::{Need, Route, table};
 pub use view::View;

@@ -23,7 +23,7 @@ use crate::text;
 const ACTIONS: i64 = 50;
 
 impl Newsroom {
-    pub(super) fn acting(&self) -> Acting {
+    pub fn acting(&self) -> Acting {
         Acting {
             store: self.store.clone(),
             gateway: self.gateway.clone(),

@@ -11,7 +11,8 @@ use url::form_urlencoded;
 use super::super::client::Client;
 use super::super::error::ApiError;
 use super::super::extract::MAX_FIELDS;
-use super::guard::set_cookie;
+use super::super::same_site::set_cookie;
+use super::guard::COOKIE;
 use super::{Admin, Form, View, Who};
 use crate::domain::admin::WeakPassword;
 use crate::domain::email_address::EmailAddress;
@@ -66,7 +67,7 @@ pub async fn submit(
         Ok(person) => {
             let cookie = sign_in.begin(&person).await?;
             let mut response = Redirect::to(inside(next)).into_response();
-            set_cookie(response.headers_mut(), Some(&cookie));
+            set_cookie(response.headers_mut(), COOKIE, Some(&cookie));
             Ok(response)
         }
         Err(Refused::Failed(error)) => Err(error.into()),
@@ -94,7 +95,7 @@ pub async fn sign_out_everywhere(State(admin): State<Admin>, Who(who): Who) -> R
 
 fn out() -> Response {
     let mut response = Redirect::to("/admin/sign-in").into_response();
-    set_cookie(response.headers_mut(), None);
+    set_cookie(response.headers_mut(), COOKIE, None);
     response
 }
 

@@ -13,8 +13,8 @@ use minijinja::{Environment, Value, context};
 use url::form_urlencoded;
 
 use super::super::error::ApiError;
-use super::super::{campaigns, pages};
-use super::{Newsroom, guard};
+use super::super::{campaigns, pages, same_site};
+use super::Newsroom;
 use crate::domain::admin::Role;
 use crate::domain::language::Language;
 use crate::service::admin::access::Signed;
@@ -89,7 +89,7 @@ impl View {
     pub(super) fn of(admin: &Newsroom, head: &Parts) -> Self {
         let (headers, query) = (&head.headers, head.uri.query().unwrap_or_default());
         let asked = campaigns::asked_language(Some(query));
-        let kept = || guard::cookie(headers, LANGUAGE_COOKIE).and_then(Language::parse);
+        let kept = || same_site::cookie(headers, LANGUAGE_COOKIE).and_then(Language::parse);
         Self {
             language: campaigns::language(asked.or_else(kept), headers, Language::En),
             signed: None,

@@ -225,7 +225,7 @@ async fn a_request_that_cannot_be_read_is_parked_alone() {
         for _ in 0..12 {
             app.clock.advance(3_601);
             let desk = crate::support::later::desk(app.store(), &app.clock, "UTC");
-            mainstay::worker::RequestWorker::new(desk).run_once().await.expect("it goes on");
+            mainstay::worker::RequestWorker::new(desk, app.gateway()).run_once().await.expect("it goes on");
         }
         app.work_later("UTC").await;
         assert_eq!(app.store().count_requests().await.expect("counted"), (0, 1));

@@ -10,6 +10,7 @@ use mainstay::app::{App, Running};
 use mainstay::clock::Clock;
 use mainstay::config::{Flags, Role, Settings, Sources};
 use mainstay::domain::event::API_VERSION;
+use mainstay::gateway::{Gateway, GatewayConfig};
 use mainstay::id::Random;
 use mainstay::sandbox::{Card, Delivery, Options, Sandbox};
 use mainstay::store::Mark;
@@ -265,6 +266,12 @@ impl TestApp {
     /// How many events are in each state.
     pub async fn events(&self) -> BTreeMap<&'static str, i64> {
         self.store().count_events().await.expect("events are counted")
+    }
+
+    /// Calls to the app's Stripe beside the app's own.
+    pub fn gateway(&self) -> Gateway {
+        let config = GatewayConfig { api_url: self.sandbox.url(), secret_key: "sk_test_of_the_tests".into() };
+        Gateway::new(&config, Random::seeded(77)).expect("a gateway")
     }
 
     pub fn store(&self) -> &mainstay::store::Store {

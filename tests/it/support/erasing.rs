@@ -2,8 +2,6 @@
 
 use mainstay::domain::email_address::EmailAddress;
 use mainstay::domain::retention::Periods;
-use mainstay::gateway::{Gateway, GatewayConfig};
-use mainstay::id::Random;
 use mainstay::sandbox::{Card, Person};
 use mainstay::service::erase_donor::{Eraser, Whom};
 use mainstay::service::event_body;
@@ -24,9 +22,7 @@ pub const LINKS: &str = "SELECT id AS line FROM pledges WHERE donor_id IS NOT NU
 
 /// On the server's database, clock and Stripe.
 pub fn eraser(app: &TestApp) -> Eraser {
-    let config = GatewayConfig { api_url: app.sandbox.url(), secret_key: "sk_test_of_the_tests".into() };
-    let gateway = Gateway::new(&config, Random::seeded(77)).expect("a gateway");
-    Eraser { desk: desk(app.store(), &app.clock, "UTC"), gateway }
+    Eraser { desk: desk(app.store(), &app.clock, "UTC"), gateway: app.gateway() }
 }
 
 pub fn whoever_has(address: &str) -> Whom {
@@ -81,6 +77,7 @@ pub async fn sealed(database: &Database) -> Vec<Vec<u8>> {
             "SELECT hex(recipient_sealed) AS line FROM outbox_emails WHERE recipient_sealed IS NOT NULL",
             "SELECT hex(facts_sealed) AS line FROM outbox_emails WHERE facts_sealed IS NOT NULL",
             "SELECT hex(body) AS line FROM stripe_event_bodies",
+            "SELECT hex(email_sealed) AS line FROM manage_links",
         ],
         Kind::Postgres => [
             "SELECT encode(email_sealed, 'hex') AS line FROM donors WHERE LENGTH(email_sealed) > 0",
@@ -89,6 +86,7 @@ pub async fn sealed(database: &Database) -> Vec<Vec<u8>> {
             "SELECT encode(recipient_sealed, 'hex') AS line FROM outbox_emails WHERE recipient_sealed IS NOT NULL",
             "SELECT encode(facts_sealed, 'hex') AS line FROM outbox_emails WHERE facts_sealed IS NOT NULL",
             "SELECT encode(body, 'hex') AS line FROM stripe_event_bodies",
+            "SELECT encode(email_sealed, 'hex') AS line FROM manage_links",
         ],
     };
     let mut found = Vec::new();
@@ -106,6 +104,7 @@ pub async fn sealed(database: &Database) -> Vec<Vec<u8>> {
         "SELECT email_index AS line FROM reminders WHERE email_index IS NOT NULL",
         "SELECT email_index AS line FROM newsletter_signups WHERE email_index IS NOT NULL",
         "SELECT recipient_index AS line FROM outbox_emails WHERE recipient_index IS NOT NULL",
+        "SELECT email_index AS line FROM manage_links",
     ] {
         found.extend(database.rows(sql).await.into_iter().map(String::into_bytes));
     }

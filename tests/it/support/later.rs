@@ -102,7 +102,8 @@ impl TestApp {
     /// Works off what was asked and what is due, with workers of our own beside the app's.
     pub async fn work_later(&self, zone: &str) {
         let desk = desk(self.store(), &self.clock, zone);
-        let (requests, newsletter) = (RequestWorker::new(desk.clone()), NewsletterWorker { desk: desk.clone() });
+        let (requests, newsletter) =
+            (RequestWorker::new(desk.clone(), self.gateway()), NewsletterWorker { desk: desk.clone() });
         let reminders = ReminderWorker { desk };
         let idle = async || {
             while requests.run_once().await.expect("requests") > 0 {}

@@ -8,6 +8,7 @@ pub mod axe;
 pub mod browser;
 pub mod database;
 pub mod desk;
+pub mod donors;
 pub mod erasing;
 pub mod gate;
 pub mod journeys;

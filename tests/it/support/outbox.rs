@@ -122,6 +122,7 @@ pub async fn put(store: &Store, now: i64, kind: EmailKind, address: &str, facts:
         created_at: now,
         due_at: now,
         expires_at: now + TRY_FOR,
+        stop_links: Vec::new(),
         id: id.clone(),
     };
     let mut tx = store.begin().await.expect("a transaction");

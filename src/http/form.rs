@@ -3,8 +3,8 @@
 use axum::extract::{FromRequest, Request};
 use url::form_urlencoded;
 
-use super::super::error::ApiError;
-use super::super::extract::{MAX_FIELDS, body, media_type};
+use super::error::ApiError;
+use super::extract::{MAX_FIELDS, body, media_type};
 
 /// Its fields, the first of each name.
 pub struct Form(Vec<(String, String)>);
