@@ -62,6 +62,11 @@ impl LaterError {
         matches!(self, Self::Store(error) if error.is_outage())
     }
 
+    /// Whether Stripe is to blame, and may do its part later.
+    pub fn is_stripes(&self) -> bool {
+        matches!(self, Self::Stripe(error) if !matches!(error, CallError::Refused { .. } | CallError::Configuration(_)))
+    }
+
     /// What may be written down about it: never a value of a row.
     pub fn code(&self) -> String {
         match self {

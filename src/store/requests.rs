@@ -72,13 +72,15 @@ impl Store {
         Ok(leased)
     }
 
-    /// Gives a request back, to be tried again at `due_at`.
-    pub async fn postpone_request(&self, id: &str, token: &str, due_at: i64) -> Result<(), StoreError> {
+    /// Gives a request back, to be tried again at `due_at`; `forgiven`, the attempt does not count.
+    pub async fn postpone_request(&self, id: &str, token: &str, due_at: i64, forgiven: bool) -> Result<(), StoreError> {
         self.db
             .write(
-                "UPDATE requests SET due_at = $1, lease_token = NULL, lease_until = 0 WHERE id = $2 AND lease_token = $3",
+                "UPDATE requests SET due_at = $1, attempts = attempts - $2, lease_token = NULL, lease_until = 0 \
+                 WHERE id = $3 AND lease_token = $4",
             )
             .bind(due_at)
+            .bind(i64::from(forgiven))
             .bind(id)
             .bind(token)
             .run()

@@ -30,6 +30,8 @@ use crate::vault::Place;
 const LEASE: i64 = 60;
 /// How many it takes at once.
 const BATCH: i64 = 64;
+/// How long Stripe is left alone when it did not do its part, in seconds. That is never held against a request.
+const STRIPE_PAUSE: i64 = 5 * MINUTE;
 /// How long a confirmation is tried to be sent, in seconds.
 const PATIENCE: i64 = 2 * DAY;
 
@@ -75,6 +77,10 @@ impl RequestWorker {
 
     async fn failed(&self, request: &LeasedRequest, error: &LaterError, now: i64) -> Result<(), StoreError> {
         let (id, reason) = (request.id.as_str(), error.code());
+        if error.is_stripes() {
+            tracing::warn!(request = id, reason, "a request waits for Stripe");
+            return self.desk.store.postpone_request(id, &self.token, now + STRIPE_PAUSE, true).await;
+        }
         if request.attempts >= MAX_ATTEMPTS {
             tracing::error!(request = id, reason, "a request was parked");
         } else {
@@ -82,7 +88,7 @@ impl RequestWorker {
         }
         let doublings = u32::try_from(request.attempts.clamp(1, 16) - 1).unwrap_or(0);
         let pause = (MINUTE / 6 * 2_i64.pow(doublings)).min(HOUR);
-        self.desk.store.postpone_request(id, &self.token, now + pause).await
+        self.desk.store.postpone_request(id, &self.token, now + pause, false).await
     }
 
     async fn work(&self, request: &LeasedRequest, now: i64) -> Result<(), LaterError> {
