@@ -64,6 +64,7 @@ pub fn router(state: WebState) -> Router {
         gateway: gateway.clone(),
         public_url: public_url.clone(),
         test_mode,
+        asking: asking.clone(),
         desk: desk.clone(),
         sign_in,
         limits: limits("mainstay_sign_ins_refused"),

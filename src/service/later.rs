@@ -18,7 +18,7 @@ use crate::domain::email_address::EmailAddress;
 use crate::domain::language::Language;
 use crate::gateway::CallError;
 use crate::id::{EmailId, Random, RequestId, hex};
-use crate::store::{NewContact, NewEmail, NewRequest, NewStopLink, Store, StoreError};
+use crate::store::{NewAudit, NewContact, NewEmail, NewRequest, NewStopLink, Store, StoreError};
 use crate::vault::{DataKey, IndexKey, Opener, Place, Sealer, VaultError};
 
 /// The purposes of the blind indexes: what is found under one is not found under another.
@@ -96,12 +96,29 @@ impl Asking {
 
     /// Seals what was asked into one row, whoever it is.
     pub async fn ask(&self, kind: &'static str, asked: &impl Serialize) -> Result<(), LaterError> {
+        Ok(self.store.put_request(&self.seal(kind, asked)?).await?)
+    }
+
+    /// The same for somebody of the newsroom, with its entry in the audit log.
+    pub async fn ask_audited(
+        &self,
+        kind: &'static str,
+        asked: &impl Serialize,
+        entry: NewAudit,
+    ) -> Result<(), LaterError> {
+        let request = self.seal(kind, asked)?;
+        let mut tx = self.store.begin().await?;
+        tx.put_request(&request).await?;
+        tx.audit(entry, request.created_at, &self.random).await?;
+        Ok(tx.commit().await?)
+    }
+
+    fn seal(&self, kind: &'static str, asked: &impl Serialize) -> Result<NewRequest, LaterError> {
         let id = RequestId::new(&self.random);
         let plain = Zeroizing::new(serde_json::to_vec(asked).map_err(|_| LaterError::Unreadable("request"))?);
         let place = Place { table: "requests", column: "body", id: id.as_str() };
         let body = self.sealer.seal(place, &plain)?;
-        let request = NewRequest { id: id.to_string(), kind, body, created_at: self.clock.now() };
-        Ok(self.store.put_request(&request).await?)
+        Ok(NewRequest { id: id.to_string(), kind, body, created_at: self.clock.now() })
     }
 }
 

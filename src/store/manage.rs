@@ -224,6 +224,14 @@ impl Store {
             .transpose()
     }
 
+    /// Whether somebody can be written to about a pledge.
+    pub async fn has_address(&self, id: &PledgeId) -> Result<bool, StoreError> {
+        let mut tx = self.db.begin_read().await?;
+        let known = tx.address_of(id.as_str()).await?;
+        tx.rollback().await?;
+        Ok(known.is_some_and(|(_, sealed)| !sealed.is_empty()))
+    }
+
     /// A pledge as its donor sees it.
     pub async fn managed_pledge(&self, id: &PledgeId) -> Result<Option<ManagedPledge>, StoreError> {
         let row: Option<PledgeRow> = self

@@ -29,18 +29,9 @@ pub struct LeasedRequest {
 impl Store {
     /// Stores a request: the same single statement whoever it is about.
     pub async fn put_request(&self, request: &NewRequest) -> Result<(), StoreError> {
-        self.db
-            .write(
-                "INSERT INTO requests (id, kind, body, created_at, due_at, attempts, lease_until) \
-                 VALUES ($1, $2, $3, $4, $4, 0, 0)",
-            )
-            .bind(request.id.as_str())
-            .bind(request.kind)
-            .bind(request.body.clone())
-            .bind(request.created_at)
-            .run()
-            .await
-            .map(|_| ())
+        let mut tx = self.db.begin().await?;
+        tx.put_request(request).await?;
+        tx.commit().await
     }
 
     /// Takes up to `most` requests that are due, oldest first, for the holder of `token` until `until`.
@@ -103,6 +94,21 @@ impl Store {
 }
 
 impl Tx {
+    /// Stores a request with whatever else this transaction does.
+    pub async fn put_request(&mut self, request: &NewRequest) -> Result<(), StoreError> {
+        self.query(
+            "INSERT INTO requests (id, kind, body, created_at, due_at, attempts, lease_until) \
+             VALUES ($1, $2, $3, $4, $4, 0, 0)",
+        )
+        .bind(request.id.as_str())
+        .bind(request.kind)
+        .bind(request.body.clone())
+        .bind(request.created_at)
+        .run()
+        .await
+        .map(|_| ())
+    }
+
     /// Removes a request that was worked off, in the transaction of what it came to.
     pub async fn finish_request(&mut self, id: &str, token: &str) -> Result<(), StoreError> {
         let gone = self.query("DELETE FROM requests WHERE id = $1 AND lease_token = $2").bind(id).bind(token).run();

@@ -1,5 +1,8 @@
 //! A donor comes to what they give by a mailed link, without a password or an account.
 
+mod browser;
+mod staff;
+
 use mainstay::config::Role;
 use mainstay::sandbox::{ApiFault, Card};
 use serde_json::json;

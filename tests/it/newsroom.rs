@@ -1,6 +1,6 @@
 //! The newsroom's pages about money: figures, lists, stories and events, and how they are to be looked at.
 
-mod browser;
+pub mod browser;
 
 use std::collections::BTreeSet;
 use std::time::Duration;

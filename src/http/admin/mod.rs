@@ -7,6 +7,7 @@
 
 mod audit;
 mod charts;
+mod donor_link;
 mod events;
 mod guard;
 mod home;
@@ -34,7 +35,7 @@ use crate::gateway::Gateway;
 use crate::id::Random;
 use crate::service::admin::AdminError;
 use crate::service::admin::sign_in::SignIn;
-use crate::service::later::Desk;
+use crate::service::later::{Asking, Desk};
 use crate::store::Store;
 
 pub use super::form::Form;
@@ -54,6 +55,8 @@ pub struct Newsroom {
     pub public_url: String,
     /// Whether no real money moves.
     pub test_mode: bool,
+    /// Takes what is worked off later.
+    pub asking: Asking,
     /// Opens what is sealed of donors; set where this process also works.
     pub desk: Option<Desk>,
     /// None where there is no key for it: nobody can sign in.

@@ -105,6 +105,7 @@ pub async fn show(State(admin): State<Admin>, view: View, Path(id): Path<String>
         made => time(&admin, pledge.created_at),
         to_end => story.to_end && story.status != PledgeStatus::Canceled,
         endable => acts && endable(&story),
+        mailable => acts && admin.store.has_address(&id).await?,
         payments, steps, actions, acts,
     };
     Ok(view.page("pledge", values))

@@ -5,7 +5,7 @@ use axum::handler::Handler;
 use axum::routing::{self, MethodRouter};
 
 use super::Admin;
-use super::{audit, events, home, me, payments, people, pledges, report_pages, reports, sessions, sign_in};
+use super::{audit, donor_link, events, home, me, payments, people, pledges, report_pages, reports, sessions, sign_in};
 use crate::domain::admin::{Role, Scope};
 use crate::service::admin::access::Signed;
 
@@ -76,6 +76,8 @@ pub(super) fn all() -> Vec<Route> {
         get("/admin/pledges/{id}", Needs(Viewer), pledges::show),
         get("/admin/pledges/{id}/end", Needs(Finance), pledges::ask_end),
         post("/admin/pledges/{id}/end", Needs(Finance), pledges::end),
+        get("/admin/pledges/{id}/mail-link", Needs(Finance), donor_link::ask),
+        post("/admin/pledges/{id}/mail-link", Needs(Finance), donor_link::send),
         post("/admin/actions/{id}/again", Needs(Finance), pledges::again),
         get("/admin/payments", Needs(Viewer), payments::list),
         get("/admin/payments/{id}/refund", Needs(Finance), payments::ask_refund),

@@ -34,6 +34,7 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("pledges", include_str!("../../../templates/pages/admin/pledges.html")),
     ("pledge", include_str!("../../../templates/pages/admin/pledge.html")),
     ("end", include_str!("../../../templates/pages/admin/end.html")),
+    ("mail_link", include_str!("../../../templates/pages/admin/mail_link.html")),
     ("payments", include_str!("../../../templates/pages/admin/payments.html")),
     ("refund", include_str!("../../../templates/pages/admin/refund.html")),
     ("reports", include_str!("../../../templates/pages/admin/reports.html")),

@@ -18,7 +18,7 @@ use crate::support::wait::until;
 const FINN: &str = "finn@paper.example";
 
 /// A page as it stands, by day and by night: without barriers and no wider than the window.
-async fn looked_at(browser: &Browser, name: &str) {
+pub async fn looked_at(browser: &Browser, name: &str) {
     for (time, preferences) in [("", &[][..]), ("-dark", &[Preference::Dark][..])] {
         browser.prefer(preferences).await;
         assert_accessible(browser, name).await;
@@ -32,14 +32,14 @@ async fn looked_at(browser: &Browser, name: &str) {
     }
 }
 
-async fn write(browser: &Browser, css: &str, text: &str) {
+pub async fn write(browser: &Browser, css: &str, text: &str) {
     let field = browser.element(css).await;
     field.clear().await.expect("it is cleared");
     field.send_keys(text).await.expect("it is written");
 }
 
 /// Waits until the page says so.
-async fn says(browser: &Browser, text: &str) {
+pub async fn says(browser: &Browser, text: &str) {
     let said = async || browser.source().await.ok()?.contains(text).then_some(());
     until(text, said).await;
 }

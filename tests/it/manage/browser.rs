@@ -1,0 +1,121 @@
+//! The donor's pages in a real browser: in both languages, on a small telephone and at a desk, without barriers, and with
+//! no script at all.
+
+use mainstay::sandbox::Card;
+use thirtyfour::prelude::*;
+
+use super::ADDRESS;
+use crate::newsroom::browser::{looked_at, says, write};
+use crate::support::app::TestApp;
+use crate::support::browser::Browser;
+use crate::support::database::Kind;
+use crate::support::erasing::gift;
+use crate::support::later::reminder;
+
+/// What a page says in the language it is read in.
+struct Words {
+    tag: &'static str,
+    asked: &'static str,
+    overview: &'static str,
+    stopping: &'static str,
+    stopped: &'static str,
+    erasing: &'static str,
+}
+
+const ENGLISH: Words = Words {
+    tag: "en",
+    asked: "Look into your mailbox",
+    overview: "What you give",
+    stopping: "Stripe is stopping it",
+    stopped: "It is stopped",
+    erasing: "You are being erased",
+};
+const RUSSIAN: Words = Words {
+    tag: "ru",
+    asked: "Загляните в почту",
+    overview: "Ваша поддержка",
+    stopping: "Stripe прекращает",
+    stopped: "Прекращено",
+    erasing: "Вас стирают",
+};
+
+/// From the first mail to the last page. Without a script nothing looks for barriers: what looks is one.
+async fn whole_visit(words: &Words, (width, height): (u32, u32), scripts: bool) {
+    let app = TestApp::start(Kind::Sqlite).await;
+    gift(&app, "monthly", Card::Works, ADDRESS, "A Reader").await;
+    let stop = app.thank().await.remove(0).path("stop_url");
+    app.remind(&reminder(ADDRESS)).await;
+    let options = Browser::options().with_window(width, height);
+    let browser = if scripts { options.open().await } else { options.javascript_off().open().await };
+    let lang = format!("?lang={}", words.tag);
+    let look = async |page: &str| {
+        if scripts {
+            looked_at(&browser, &format!("manage-{page}-{}-{width}", words.tag)).await;
+        }
+    };
+    let open = async |path: &str| browser.goto(&format!("{}{path}{lang}", app.url)).await;
+
+    open("/manage").await;
+    look("ask").await;
+    write(&browser, "#email", ADDRESS).await;
+    browser.click("main form button").await;
+    says(&browser, words.asked).await;
+    look("asked").await;
+    app.work_later("UTC").await;
+    let link = app.mails().await.remove(0).path("continue_url");
+    open(&link).await;
+    look("continue").await;
+    browser.click("main form button").await;
+    says(&browser, words.overview).await;
+    browser.click("details summary").await;
+    look("overview").await;
+
+    browser.click("details a[href*='/receipts/']").await;
+    look("receipt").await;
+    browser.click("main p a[href^='/manage?']").await;
+    browser.click("a[href*='/statement?year=2026']").await;
+    look("statement").await;
+    open("/manage").await;
+    browser.click("form[action*='/reminders/'] button").await;
+    says(&browser, words.overview).await;
+    assert!(browser.find_all(By::Css("form[action*='/reminders/']")).await.expect("forms").is_empty());
+
+    open(&stop).await;
+    look("stop").await;
+    browser.click("main form button").await;
+    says(&browser, words.stopping).await;
+    look("stopping").await;
+    app.settle().await;
+    browser.click("main a.button").await;
+    says(&browser, words.stopped).await;
+    look("stopped").await;
+
+    open("/manage/erase").await;
+    look("erase").await;
+    browser.click("main .check input").await;
+    browser.click("main form button").await;
+    says(&browser, words.erasing).await;
+    look("erasing").await;
+    app.work_later("UTC").await;
+    open("/manage").await;
+    assert!(browser.find(By::Css("#email")).await.is_ok(), "the browser shows nothing of theirs any more");
+    assert_eq!(browser.console().await, [""; 0], "nothing was refused to a page by its policy");
+    browser.close().await;
+    app.settle().await;
+    app.finish().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_donor_comes_looks_stops_and_is_erased_on_a_small_telephone() {
+    whole_visit(&ENGLISH, (320, 640), true).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_donor_comes_looks_stops_and_is_erased_in_russian() {
+    whole_visit(&RUSSIAN, (1280, 900), true).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_donor_comes_looks_stops_and_is_erased_with_no_script_at_all() {
+    whole_visit(&ENGLISH, (1280, 900), false).await;
+}
