@@ -8,6 +8,7 @@ mod erase;
 mod links;
 mod overview;
 mod papers;
+mod pledge;
 mod stop;
 mod visit;
 mod words;
@@ -35,9 +36,6 @@ use crate::store::Store;
 
 pub use links::{__path_create, ManageAsked, ManageRequest, create};
 pub use visit::Visit;
-
-/// Who does what is asked for at Stripe, as it is kept: no donor is named.
-pub const ACTOR: &str = "donor";
 
 /// What the handlers here work with.
 pub struct Donors {
@@ -80,6 +78,8 @@ pub fn routes(state: DonorState) -> Router {
         .route("/manage", get(overview::show))
         .route("/manage/link", post(links::ask))
         .route("/manage/leave", post(links::leave))
+        .route("/manage/pledges/{id}", get(pledge::show))
+        .route("/manage/pledges/{id}/{what}", post(pledge::change))
         .route("/manage/receipts/{payment}", get(papers::receipt))
         .route("/manage/statement", get(papers::statement))
         .route("/manage/data", get(papers::data))

@@ -43,9 +43,10 @@ async fn page(donors: &Donors, visit: &Visit, signed: &Signed) -> Result<Respons
     let mut shown = Vec::new();
     for pledge in pledges.iter().filter(|pledge| gave_money(pledge) || words::goes_on(pledge)) {
         let own: Vec<_> = payments.iter().filter(|payment| payment.pledge_id == pledge.id.as_str()).collect();
+        let known = donors.store.recurring(&pledge.id).await?;
         shown.push(context! {
             id => pledge.id.as_str(), campaign => heading(donors, visit, pledge).await?,
-            stands => words::stands(donors, visit, pledge).await?, goes_on => words::goes_on(pledge),
+            stands => words::stands(donors, visit, pledge, known.as_ref()), goes_on => words::goes_on(pledge),
             payments => lines(donors, visit, own.into_iter().take(SHOWN)),
         });
     }

@@ -9,8 +9,8 @@ use minijinja::context;
 use super::super::error::ApiError;
 use super::super::form::Form;
 use super::visit::{Visit, token};
-use super::{ACTOR, DonorState, Donors};
-use crate::domain::action::{ActionKind, ActionState};
+use super::{DonorState, Donors};
+use crate::domain::action::{ActionKind, ActionState, DONOR};
 use crate::domain::pledge::{Frequency, PledgeStatus};
 use crate::gateway::subscription::When;
 use crate::service::act::{ActError, Asking, Wish};
@@ -50,7 +50,7 @@ pub async fn stop(
         Ok(Some(action)) if action.state == ActionState::Asked => donors.acting.again(&action.id).await,
         Ok(_) => {
             let wish = Wish::End { pledge: pledge.id, when: When::Now };
-            let asking = Asking { actor: ACTOR.to_owned(), reason: String::new(), form: form.text("form").to_owned() };
+            let asking = Asking { actor: DONOR.to_owned(), reason: String::new(), form: form.text("form").to_owned() };
             donors.acting.act(wish, asking).await
         }
         Err(error) => Err(error.into()),
@@ -100,7 +100,8 @@ async fn stands(donors: &Donors, visit: &Visit, link: &str, pledge: &ManagedPled
     let given = format!("given-{}", pledge.frequency.as_str());
     let values = context! {
         lead, press, form, given => visit.say_with(&given, &[("amount", visit.money(pledge.money))]),
-        reload => reload.then(|| visit.at(&format!("/s/{link}"))), back => visit.at("/manage"),
+        onward => reload.then(|| context! { href => visit.at(&format!("/s/{link}")), label => visit.say("support-look-again") }),
+        back => visit.at("/manage"),
     };
     Ok(visit.page(StatusCode::OK, "manage_press", title, values))
 }
