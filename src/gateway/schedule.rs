@@ -35,12 +35,11 @@ pub(super) fn interval(frequency: Frequency) -> &'static str {
 impl Gateway {
     /// Puts a subscription on a schedule, or uses the one it has: from the end of its period on, this is given.
     pub(super) async fn schedule_change(&self, terms: &Terms, later: Later, key: &str) -> Result<(), CallError> {
-        let schedule = match &terms.schedule {
-            Some(schedule) => self.shown(&format!("/subscription_schedules/{schedule}")).await?,
-            None => {
-                let form = [("from_subscription".to_owned(), terms.id.clone())];
-                self.post_form("/subscription_schedules", &form, &format!("{key}-schedule")).await?
-            }
+        let schedule = if let Some(schedule) = &terms.schedule {
+            self.shown(&format!("/subscription_schedules/{schedule}")).await?
+        } else {
+            let form = [("from_subscription".to_owned(), terms.id.clone())];
+            self.post_form("/subscription_schedules", &form, &format!("{key}-schedule")).await?
         };
         let id = schedule["id"].as_str().ok_or(CallError::Unreadable)?;
         // An old answer under the same key: that schedule is over.

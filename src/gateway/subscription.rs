@@ -62,16 +62,13 @@ impl Gateway {
     /// Another amount from the next charge on: on the same days, and nothing is charged for the present period.
     pub async fn change_amount(&self, id: &str, amount_minor: i64, key: &str) -> Result<(), CallError> {
         let terms = self.terms(id).await?;
-        match &terms.schedule {
-            Some(schedule) => match self.scheduled(schedule, &terms).await? {
-                Some(frequency) => self.schedule_change(&terms, Later { amount_minor, frequency }, key).await,
-                None => {
-                    self.release(schedule, key).await?;
-                    self.set_amount(&terms, amount_minor, key).await
-                }
-            },
-            None => self.set_amount(&terms, amount_minor, key).await,
+        if let Some(schedule) = &terms.schedule {
+            if let Some(frequency) = self.scheduled(schedule, &terms).await? {
+                return self.schedule_change(&terms, Later { amount_minor, frequency }, key).await;
+            }
+            self.release(schedule, key).await?;
         }
+        self.set_amount(&terms, amount_minor, key).await
     }
 
     /// Another interval from the end of the paid period on, with this amount; nothing is charged before.

@@ -25,7 +25,7 @@ impl State {
         match next {
             Some(phase) => return self.begin_phase(subscription, &schedule, &phase),
             None if self.get(&schedule)["end_behavior"] == "cancel" => {
-                self.cancel(subscription, "cancellation_requested")
+                self.cancel(subscription, "cancellation_requested");
             }
             None => self.release(&schedule),
         }

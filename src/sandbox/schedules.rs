@@ -81,7 +81,8 @@ impl State {
         let (start, end) = (&item["current_period_start"], &item["current_period_end"]);
         let ends = known["cancel_at_period_end"] == true;
         let items = json!([phase_item(&item["price"], changes::quantity(item, item))]);
-        let phase = phase(&known["currency"], &known["metadata"], items, start, end, "create_prorations", &Value::Null);
+        let phase =
+            phase(&known["currency"], &known["metadata"], &items, start, end, "create_prorations", &Value::Null);
         self.insert(json!({
             "id": id, "object": "subscription_schedule", "application": null, "billing_mode": known["billing_mode"],
             "canceled_at": null, "completed_at": null, "created": at,
@@ -168,7 +169,7 @@ impl State {
             phases.push(phase(
                 &subscription["currency"],
                 &metadata,
-                items,
+                &items,
                 &json!(start),
                 &json!(end),
                 prorates,
@@ -250,7 +251,7 @@ fn phase_item(price: &Value, quantity: i64) -> Value {
 fn phase(
     currency: &Value,
     metadata: &Value,
-    items: Value,
+    items: &Value,
     start: &Value,
     end: &Value,
     prorates: &str,
