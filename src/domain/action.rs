@@ -2,6 +2,8 @@
 
 use super::pledge::words;
 
+/// The actor who is the donor, by a page of ours: the one who needs no reason.
+pub const DONOR: &str = "donor";
 /// The longest typed reason, in characters.
 pub const MAX_REASON: usize = 500;
 
@@ -11,6 +13,10 @@ words! {
         Refund = "refund",
         Cancel = "cancel",
         CancelAtPeriodEnd = "cancel_at_period_end",
+        ChangeAmount = "change_amount",
+        ChangeFrequency = "change_frequency",
+        Pause = "pause",
+        Resume = "resume",
     }
 }
 

@@ -143,6 +143,28 @@ impl Offer {
     pub fn max(&self) -> Money {
         Money::new(self.max_minor, self.currency)
     }
+
+    /// In which way an amount is none that is offered.
+    pub fn misfit(&self, amount_minor: i64) -> Option<Misfit> {
+        if amount_minor < self.min_minor {
+            Some(Misfit::TooSmall)
+        } else if amount_minor > self.max_minor {
+            Some(Misfit::TooLarge)
+        } else if amount_minor % self.currency.step_minor() != 0 {
+            Some(Misfit::TooFine)
+        } else {
+            None
+        }
+    }
+}
+
+/// Why an amount is not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Misfit {
+    TooSmall,
+    TooLarge,
+    /// No multiple of what the currency is paid in.
+    TooFine,
 }
 
 /// What a payment in a currency costs the newsroom.

@@ -6,7 +6,7 @@ use super::facts::Object;
 pub const API_VERSION: &str = "2026-09-30.endive";
 
 /// The event types we act on, and have Stripe send; all others are kept and ignored.
-pub const HANDLED: [&str; 39] = [
+pub const HANDLED: [&str; 42] = [
     "checkout.session.completed",
     "checkout.session.async_payment_succeeded",
     "checkout.session.async_payment_failed",
@@ -44,6 +44,9 @@ pub const HANDLED: [&str; 39] = [
     "customer.subscription.deleted",
     "customer.subscription.paused",
     "customer.subscription.resumed",
+    "subscription_schedule.updated",
+    "subscription_schedule.released",
+    "subscription_schedule.canceled",
     "customer.created",
     "customer.updated",
     "customer.deleted",

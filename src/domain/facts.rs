@@ -10,7 +10,7 @@ use super::pledge::words;
 
 mod state;
 
-pub use state::State;
+pub use state::{Billing, Pending, State};
 
 words! {
     /// The kinds of Stripe objects that facts are kept of.
@@ -23,6 +23,7 @@ words! {
         Invoice = "invoice",
         InvoicePayment = "invoice_payment",
         Subscription = "subscription",
+        Schedule = "subscription_schedule",
         Customer = "customer",
     }
 }

@@ -7,6 +7,7 @@
 pub mod action;
 pub mod admin;
 pub mod adoption;
+pub mod agreement;
 pub mod books;
 pub mod bounce;
 pub mod calendar;

@@ -255,6 +255,7 @@ mod tests {
             amount_minor: Some(amount_minor),
             currency: "USD".to_owned(),
             interval: Some("month".to_owned()),
+            billing: crate::domain::facts::Billing::default(),
         }
     }
 

@@ -10,9 +10,11 @@ pub mod checkout;
 pub mod decode;
 pub mod farewell;
 pub mod list;
+pub mod portal;
 pub mod probe;
 pub mod reasons;
 pub mod refund;
+pub mod schedule;
 pub mod setup;
 pub mod signature;
 pub mod subscription;
@@ -113,13 +115,13 @@ impl Gateway {
             if attempt == MAX_ATTEMPTS || !error.may_be_repeated() {
                 return Err(error);
             }
-            tokio::time::sleep(self.pause(attempt, error.retry_after())).await;
+            tokio::time::sleep(self.backoff(attempt, error.retry_after())).await;
             attempt += 1;
         }
     }
 
     /// 100 to 200 ms, doubled each time; what Stripe asks for if that is longer; never above [`MAX_PAUSE`].
-    fn pause(&self, attempt: u32, asked: Option<Duration>) -> Duration {
+    fn backoff(&self, attempt: u32, asked: Option<Duration>) -> Duration {
         let jittered = Duration::from_millis((100 + self.random.below(100)) << (attempt - 1));
         asked.map_or(jittered, |asked| asked.max(jittered)).min(MAX_PAUSE)
     }

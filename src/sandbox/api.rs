@@ -236,6 +236,7 @@ impl State {
             ["webhook_endpoints"] => return endpoints::create(self, form),
             ["customers"] => return catalog::create_customer(self, form),
             ["refunds"] => return self.create_refund(form),
+            ["subscription_schedules"] => return self.create_schedule(form),
             ["billing_portal", "sessions"] => return portal::create(self, form),
             ["billing_portal", "configurations"] => return portal::create_configuration(self, form),
             ["billing_portal", "configurations", id] => {
@@ -257,6 +258,9 @@ impl State {
             ["webhook_endpoints", id] => endpoints::update(self, id, form),
             ["subscriptions", id] => self.update_subscription(id, form),
             ["subscriptions", id, "resume"] => self.resume_subscription(id, form),
+            ["subscription_schedules", id] => self.update_schedule(id, form),
+            ["subscription_schedules", id, "release"] => self.release_by_request(id, form),
+            ["subscription_schedules", id, "cancel"] => self.cancel_schedule(id, form),
             ["invoices", id, "pay"] => self.pay_invoice(id, form),
             ["invoices", id, verb @ ("void" | "mark_uncollectible")] => {
                 check(form, NOTHING)?;

@@ -18,6 +18,8 @@ pub(super) struct Agreement {
     pub person: Person,
     /// Periods begun so far.
     pub periods: i64,
+    /// What changes of the price within a period brought, for the next invoice.
+    pub prorated_minor: i64,
     pub latest_invoice: String,
 }
 
@@ -59,6 +61,7 @@ impl State {
             card: new.card,
             person: new.person,
             periods: i64::from(trial_end.is_none()),
+            prorated_minor: 0,
             latest_invoice: String::new(),
         };
         self.agreements.insert(id.clone(), agreement);
@@ -74,13 +77,16 @@ impl State {
         invoice
     }
 
-    fn draft_invoice(&mut self, subscription: &str, reason: &str) -> String {
+    pub fn draft_invoice(&mut self, subscription: &str, reason: &str) -> String {
         let sub = self.get(subscription).clone();
         let item = &sub["items"]["data"][0];
         let price = &item["price"];
         let trialing = sub["status"] == "trialing";
         let quantity = item["quantity"].as_i64().unwrap_or(1);
         let amount = if trialing { 0 } else { price["unit_amount"].as_i64().unwrap_or(0) * quantity };
+        let prorated =
+            self.agreements.get_mut(subscription).map_or(0, |known| std::mem::take(&mut known.prorated_minor));
+        let amount = (amount + prorated).max(0);
         let id = self.new_id("in");
         let line = self.new_id("il");
         let person = self.agreements.get(subscription).map(|known| known.person.clone()).unwrap_or_default();
@@ -119,7 +125,7 @@ impl State {
     }
 
     /// Draft to open: it gets its number, its payment intent and its invoice payment.
-    fn open_invoice(&mut self, invoice: &str) {
+    pub fn open_invoice(&mut self, invoice: &str) {
         let number = format!("SANDBOX-{:04}", self.all("invoice").count());
         let mut transitions = self.get(invoice)["status_transitions"].clone();
         transitions["finalized_at"] = json!(self.at);
@@ -182,18 +188,8 @@ impl State {
         if self.text(invoice, "status") != "draft" {
             return;
         }
-        match text(&self.get(&subscription)["pause_collection"], "behavior") {
-            "keep_as_draft" => return,
-            "void" => return self.close_invoice(invoice, "void", "voided_at", "invoice.voided"),
-            "mark_uncollectible" => {
-                return self.close_invoice(
-                    invoice,
-                    "uncollectible",
-                    "marked_uncollectible_at",
-                    "invoice.marked_uncollectible",
-                );
-            }
-            _ => {}
+        if text(&self.get(&subscription)["pause_collection"], "behavior") == "keep_as_draft" {
+            return;
         }
         if matches!(self.text(&subscription, "status").as_str(), "unpaid" | "canceled") {
             return;
@@ -312,15 +308,24 @@ impl State {
         if matches!(status.as_str(), "canceled" | "incomplete_expired" | "incomplete") {
             return;
         }
+        // An interval that was begun anew has left its old end behind.
+        if self.get(subscription)["items"]["data"][0]["current_period_end"].as_i64() != Some(self.at) {
+            return;
+        }
         if self.get(subscription)["cancel_at_period_end"] == true {
             return self.cancel(subscription, "cancellation_requested");
+        }
+        self.resume_collection(subscription);
+        let entered = self.enter_phase(subscription);
+        if self.text(subscription, "status") == "canceled" {
+            return;
         }
         let Some(known) = self.agreements.get_mut(subscription) else { return };
         known.periods += 1;
         let number = known.periods;
         let end = self.period_end(subscription, number);
         let mut items = self.get(subscription)["items"].clone();
-        items["data"][0]["current_period_start"] = items["data"][0]["current_period_end"].clone();
+        items["data"][0]["current_period_start"] = json!(self.at);
         items["data"][0]["current_period_end"] = json!(end);
         self.schedule(end, Due::EndPeriod(subscription.to_owned()));
         let status = if status == "trialing" { "active".to_owned() } else { status };
@@ -328,12 +333,30 @@ impl State {
             self.patch(subscription, json!({"items": items}));
             return;
         }
-        let previous = self.patch(subscription, json!({"items": items, "status": status}));
+        let mut previous = self.patch(subscription, json!({"items": items, "status": status}));
+        for (name, before) in entered.as_object().into_iter().flatten() {
+            previous[name] = before.clone();
+        }
         let invoice = self.draft_invoice(subscription, "subscription_cycle");
         let draft_seconds = self.settings.draft_seconds;
         self.patch(&invoice, json!({"automatically_finalizes_at": self.at + draft_seconds}));
         self.emit_previous("customer.subscription.updated", subscription, previous);
-        self.schedule(self.at + draft_seconds, Due::FinalizeInvoice(invoice));
+        if !self.close_if_paused(subscription, &invoice) {
+            self.schedule(self.at + draft_seconds, Due::FinalizeInvoice(invoice));
+        }
+    }
+
+    /// While collection is paused, an invoice is closed as it is made.
+    pub fn close_if_paused(&mut self, subscription: &str, invoice: &str) -> bool {
+        match text(&self.get(subscription)["pause_collection"], "behavior") {
+            "void" => self.close_invoice(invoice, "void", "voided_at", "invoice.voided"),
+            "mark_uncollectible" => {
+                let (moment, event) = ("marked_uncollectible_at", "invoice.marked_uncollectible");
+                self.close_invoice(invoice, "uncollectible", moment, event);
+            }
+            _ => return false,
+        }
+        true
     }
 
     /// Ends a subscription now.
@@ -350,6 +373,7 @@ impl State {
                    "cancel_at_period_end": false}),
         );
         self.emit("customer.subscription.deleted", subscription);
+        self.end_schedule_of(subscription);
     }
 
     /// `cancel_at` has come, if it still stands.
@@ -393,7 +417,7 @@ pub(super) fn subscription_of(invoice: &Value) -> &str {
 }
 
 /// `anchor` and so many intervals, in UTC as Stripe counts; a day that a month lacks becomes its last.
-fn after_intervals(anchor: i64, interval: &str, count: i64) -> i64 {
+pub(super) fn after_intervals(anchor: i64, interval: &str, count: i64) -> i64 {
     let Ok(start) = jiff::Timestamp::from_second(anchor) else { return anchor };
     let span = match interval {
         "day" => count.days(),
@@ -404,7 +428,7 @@ fn after_intervals(anchor: i64, interval: &str, count: i64) -> i64 {
     start.to_zoned(TimeZone::UTC).checked_add(span).map_or(anchor, |end| end.timestamp().as_second())
 }
 
-fn plan(price: &Value) -> Value {
+pub(super) fn plan(price: &Value) -> Value {
     json!({"id": price["id"], "object": "plan", "active": true, "amount": price["unit_amount"],
         "amount_decimal": price["unit_amount_decimal"], "billing_scheme": "per_unit", "created": price["created"],
         "currency": price["currency"], "interval": price["recurring"]["interval"],

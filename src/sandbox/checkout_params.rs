@@ -27,7 +27,7 @@ pub(super) const PRODUCT_DATA: &[Param] = &[
     optional("unit_label", Kind::Short(12)),
 ];
 
-const RECURRING: &[Param] = &[
+pub(super) const RECURRING: &[Param] = &[
     required("interval", Kind::OneOf(&["day", "week", "month", "year"])),
     optional("interval_count", Kind::Int(1, 365)),
 ];

@@ -196,4 +196,11 @@ pub(super) const EVENT_TYPES: &[&str] = &[
     "refund.created",
     "refund.failed",
     "refund.updated",
+    "subscription_schedule.aborted",
+    "subscription_schedule.canceled",
+    "subscription_schedule.completed",
+    "subscription_schedule.created",
+    "subscription_schedule.expiring",
+    "subscription_schedule.released",
+    "subscription_schedule.updated",
 ];

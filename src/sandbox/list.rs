@@ -69,6 +69,7 @@ static LISTINGS: &[(&str, Listing)] = &[
         listing!("subscription", "customer" => "/customer", "status" => "/status",
             "collection_method" => "/collection_method"),
     ),
+    ("subscription_schedules", listing!("subscription_schedule", "customer" => "/customer")),
     (
         "invoices",
         listing!("invoice", "customer" => "/customer", "status" => "/status",

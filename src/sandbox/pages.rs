@@ -30,6 +30,7 @@ pub(super) fn routes(sandbox: Sandbox) -> Router {
         .route("/c/pay/{session}/authenticate", post(authenticate))
         .route("/invoices/{invoice}", get(hosted::show).post(hosted::pay))
         .route("/p/session/{portal}", get(portal))
+        .route("/p/session/{portal}/card", post(portal_card))
         .route("/p/session/{portal}/cancel", post(portal_cancel))
         .layer(middleware::map_response(no_store))
         .with_state(sandbox)
@@ -210,7 +211,11 @@ fn show_portal(state: &State, id: &str) -> Response {
     if !state.has("billing_portal.session", id) {
         return (StatusCode::NOT_FOUND, page("No such portal session", "")).into_response();
     }
-    let mut html = String::new();
+    let mut html = card_form(id);
+    if state.get(id)["flow"]["type"] == "payment_method_update" {
+        let _ = write!(html, "{}", way_back(state, id));
+        return page("Your card", &html).into_response();
+    }
     match state.subscription_of_customer(&state.text(id, "customer")) {
         Some(known) => {
             let _ =
@@ -225,10 +230,46 @@ fn show_portal(state: &State, id: &str) -> Response {
         }
         None => html.push_str("<p>No subscription.</p>"),
     }
-    if let Some(back) = state.get(id)["return_url"].as_str() {
-        let _ = write!(html, "<p><a href=\"{}\">Back</a></p>", escape(back));
-    }
+    html.push_str(&way_back(state, id));
     page("Your subscription", &html).into_response()
+}
+
+fn way_back(state: &State, id: &str) -> String {
+    let back = state.get(id)["return_url"].as_str();
+    back.map(|back| format!("<p><a href=\"{}\">Back</a></p>", escape(back))).unwrap_or_default()
+}
+
+fn card_form(id: &str) -> String {
+    format!(
+        "<form method=\"post\" action=\"/p/session/{}/card\">{}<button>Save card</button></form>",
+        escape(id),
+        cards()
+    )
+}
+
+#[derive(Deserialize)]
+struct NewCard {
+    card: String,
+}
+
+/// The new card is used from the next invoice on.
+async fn portal_card(
+    Shared(sandbox): Shared<Sandbox>,
+    Path(id): Path<String>,
+    Form(chosen): Form<NewCard>,
+) -> Response {
+    let Some(card) = Card::from_slug(&chosen.card) else {
+        return (StatusCode::BAD_REQUEST, page("No such card", "")).into_response();
+    };
+    let mut state = sandbox.lock();
+    state.run_due();
+    if !state.has("billing_portal.session", &id) {
+        return (StatusCode::NOT_FOUND, page("No such portal session", "")).into_response();
+    }
+    let customer = state.text(&id, "customer");
+    state.change_card(&customer, card);
+    let html = format!("<p role=\"status\">From now on the new card is used.</p>{}", way_back(&state, &id));
+    page("Your card is changed", &html).into_response()
 }
 
 async fn portal_cancel(Shared(sandbox): Shared<Sandbox>, Path(id): Path<String>) -> Response {

@@ -4,6 +4,7 @@
 
 use serde_json::{Value, json};
 
+use super::card::Card;
 use super::error::{ApiError, ApiResult};
 use super::form::Node;
 use super::params::{Kind, Param, check, optional, required};
@@ -12,10 +13,14 @@ use super::state::{State, merged_metadata, metadata, text};
 const VISIT: &[Param] = &[
     optional("configuration", Kind::Text),
     required("customer", Kind::Text),
-    optional("flow_data", Kind::Unmodelled),
+    optional("flow_data", Kind::Object(FLOW)),
     optional("locale", Kind::Text),
     optional("return_url", Kind::Url),
 ];
+
+/// Of Stripe's flows the one that is modelled.
+const FLOW: &[Param] =
+    &[optional("after_completion", Kind::Unmodelled), required("type", Kind::OneOf(&["payment_method_update"]))];
 
 const PRORATIONS: Kind = Kind::OneOf(&["always_invoice", "create_prorations", "none"]);
 const UPDATES: Kind = Kind::OneOf(&["address", "email", "name", "phone", "shipping", "tax_id"]);
@@ -113,15 +118,41 @@ pub(super) fn create(state: &mut State, form: &Node) -> ApiResult {
             return Err(ApiError::param("configuration", message).code("resource_missing"));
         }
     };
+    let flow = match text(&params["flow_data"], "type") {
+        "" => Value::Null,
+        kind => json!({"type": kind, "subscription_cancel": null, "subscription_update": null,
+            "subscription_update_confirm": null, "customer_update": null,
+            "after_completion": {"type": "portal_homepage", "hosted_confirmation": null, "redirect": null}}),
+    };
     let id = state.new_id("bps");
     let (at, url) = (state.at, format!("{}p/session/{id}", state.base));
     let locale = if params["locale"].is_null() { Value::Null } else { params["locale"].clone() };
     state.insert(json!({
         "id": id, "object": "billing_portal.session", "configuration": configuration, "created": at,
-        "customer": customer, "customer_account": null, "flow": null, "livemode": false, "locale": locale,
+        "customer": customer, "customer_account": null, "flow": flow, "livemode": false, "locale": locale,
         "on_behalf_of": null, "return_url": params["return_url"], "url": url,
     }));
     Ok(state.get(&id).clone())
+}
+
+impl State {
+    /// A person changes the card of a customer: all that the customer gives is charged on it from now on.
+    pub fn change_card(&mut self, customer: &str, card: Card) {
+        let theirs: Vec<String> = self
+            .all("subscription")
+            .filter(|known| text(known, "customer") == customer)
+            .map(|known| text(known, "id").to_owned())
+            .collect();
+        for id in theirs {
+            if let Some(agreement) = self.agreements.get_mut(&id) {
+                agreement.card = card.off_session();
+            }
+        }
+        let method = self.new_id("pm");
+        let mut settings = self.get(customer)["invoice_settings"].clone();
+        settings["default_payment_method"] = json!(method);
+        self.change("customer.updated", customer, json!({"invoice_settings": settings}));
+    }
 }
 
 const CONFIGURATION: &str = "billing_portal.configuration";

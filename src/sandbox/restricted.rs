@@ -49,7 +49,10 @@ fn resource(path: &str) -> String {
     let mut parts = path.trim_start_matches("/v1/").split('/');
     let first = parts.next().unwrap_or_default();
     match (first, parts.next()) {
-        ("checkout" | "billing_portal", Some(second)) => format!("{first}/{second}"),
+        // Stripe has one permission for all of the portal, and one for subscriptions and their schedules.
+        ("billing_portal", _) => "billing_portal/configurations".to_owned(),
+        ("subscription_schedules", _) => "subscriptions".to_owned(),
+        ("checkout", Some(second)) => format!("{first}/{second}"),
         _ => first.to_owned(),
     }
 }

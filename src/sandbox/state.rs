@@ -34,6 +34,10 @@ pub(super) enum Due {
     FinalizeInvoice(String),
     RetryInvoice(String),
     CancelAt(String),
+    /// A pause of collection ends.
+    ResumeCollection(String),
+    /// A phase of a subscription's schedule begins, or its last one ends.
+    EnterPhase(String),
     /// A day's payouts.
     PayOut,
     PayoutArrives(String),
@@ -171,6 +175,10 @@ impl State {
             Due::FinalizeInvoice(id) => self.finalize_invoice(&id),
             Due::RetryInvoice(id) => self.retry_invoice(&id),
             Due::CancelAt(id) => self.cancel_at(&id),
+            Due::ResumeCollection(id) => self.resume_collection(&id),
+            Due::EnterPhase(id) => {
+                self.enter_phase(&id);
+            }
             Due::PayOut => self.pay_out(),
             Due::PayoutArrives(id) => self.payout_arrives(&id),
         }

@@ -4,6 +4,7 @@
 
 use serde_json::{Value, json};
 
+use super::changes;
 use super::error::{ApiError, ApiResult};
 use super::form::Node;
 use super::params::{Kind, Param, check, optional, required};
@@ -33,11 +34,13 @@ const PAUSE: &[Param] = &[
 ];
 
 const UPDATE: &[Param] = &[
+    optional("billing_cycle_anchor", Kind::OneOf(&["now", "unchanged"])),
     optional("cancel_at", Kind::Clearable(&Kind::Time)),
     optional("cancel_at_period_end", Kind::Bool),
     optional("cancellation_details", Kind::Object(CANCELLATION)),
     optional("default_payment_method", Kind::Unmodelled),
     optional("description", Kind::Clearable(&Kind::Short(500))),
+    optional("items", Kind::List(&changes::ITEM)),
     optional("metadata", Kind::Metadata),
     optional("off_session", Kind::Bool),
     optional("pause_collection", Kind::Clearable(&Kind::Object(PAUSE))),
@@ -69,7 +72,7 @@ const PAY: &[Param] = &[
 ];
 
 impl State {
-    fn alive(&self, id: &str) -> Result<(), ApiError> {
+    pub fn alive(&self, id: &str) -> Result<(), ApiError> {
         match self.text(id, "status").as_str() {
             "canceled" | "incomplete_expired" => {
                 let message = "A canceled subscription can only update its cancellation_details and metadata.";
@@ -83,14 +86,16 @@ impl State {
     pub fn update_subscription(&mut self, id: &str, form: &Node) -> ApiResult {
         let params = check(form, UPDATE)?;
         self.alive(id)?;
+        self.may_change_ending(id, &params)?;
+        let change = changes::read(self, id, &params)?;
         let mut fields = json!({});
         for name in ["description", "pause_collection"] {
             if let Some(value) = params.get(name) {
                 fields[name] = value.clone();
             }
         }
-        if fields["pause_collection"].is_object() && fields["pause_collection"]["resumes_at"].is_null() {
-            fields["pause_collection"]["resumes_at"] = Value::Null;
+        if fields["pause_collection"].is_object() {
+            self.pause_until(id, &mut fields["pause_collection"])?;
         }
         if !params["metadata"].is_null() {
             fields["metadata"] = merged_metadata(&self.get(id)["metadata"], &params["metadata"]);
@@ -107,12 +112,54 @@ impl State {
             }
             fields["cancellation_details"][name] = value.clone();
         }
+        let invoices = change.map(|change| self.take_price(id, &change, &mut fields));
         let before = self.get(id).clone();
         let previous = self.patch(id, fields);
         if *self.get(id) != before {
             self.emit_previous("customer.subscription.updated", id, previous);
         }
+        if invoices == Some(true) {
+            self.invoice_at_once(id);
+        }
         Ok(self.get(id).clone())
+    }
+
+    /// A schedule decides when its subscription ends.
+    fn may_change_ending(&self, id: &str, params: &Value) -> Result<(), ApiError> {
+        let schedule = self.text(id, "schedule");
+        let asked = params["cancel_at_period_end"] == true || params["cancel_at"].is_i64();
+        if schedule.is_empty() || !asked {
+            return Ok(());
+        }
+        Err(ApiError::invalid(format!(
+            "The subscription is managed by the subscription schedule `{schedule}`, and updating any cancelation \
+             behavior directly is not allowed. Please update the schedule instead."
+        )))
+    }
+
+    fn pause_until(&mut self, id: &str, pause: &mut Value) -> Result<(), ApiError> {
+        match pause["resumes_at"].as_i64() {
+            Some(at) if at <= self.at => {
+                let message = "Invalid timestamp: must be an integer Unix timestamp in the future.";
+                Err(ApiError::param("pause_collection[resumes_at]", message))
+            }
+            Some(at) => {
+                self.schedule(at, Due::ResumeCollection(id.to_owned()));
+                Ok(())
+            }
+            None => {
+                pause["resumes_at"] = Value::Null;
+                Ok(())
+            }
+        }
+    }
+
+    /// The end of a pause has come, if it still stands.
+    pub fn resume_collection(&mut self, id: &str) {
+        let until = self.get(id)["pause_collection"]["resumes_at"].as_i64();
+        if self.alive(id).is_ok() && until.is_some_and(|at| at <= self.at) {
+            self.change("customer.subscription.updated", id, json!({"pause_collection": null}));
+        }
     }
 
     fn wish_to_cancel(&self, id: &str, at_end: bool, fields: &mut Value) {

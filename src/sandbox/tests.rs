@@ -1,6 +1,7 @@
 //! The sandbox's own tests: its journeys, and that what it says reads as async-stripe's types.
 
 mod balance;
+mod changes;
 mod endpoints;
 mod http;
 mod journeys;

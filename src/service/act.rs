@@ -7,13 +7,17 @@
 use serde_json::json;
 
 use crate::clock::Clock;
-use crate::domain::action::{ActionKind, ActionState};
-use crate::domain::pledge::PledgeStatus;
+use crate::domain::action::{ActionKind, ActionState, DONOR, reason};
+use crate::domain::agreement::{MAX_PAUSE_MONTHS, may_pause_until};
+use crate::domain::campaign::Misfit;
+use crate::domain::money::Money;
+use crate::domain::pledge::{Frequency, PledgeStatus};
 use crate::gateway::refund::RefundRequest;
+use crate::gateway::schedule::Later;
 use crate::gateway::subscription::When;
 use crate::gateway::{CallError, Gateway};
 use crate::id::{ActionId, PaymentId, PledgeId, Random};
-use crate::store::{Action, NewAudit, Store, StoreError};
+use crate::store::{Action, NewAudit, Recurring, Store, StoreError};
 
 /// Digits by which a form is known from all others.
 const FORM: usize = 32;
@@ -30,8 +34,32 @@ pub struct Acting {
 /// What somebody asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Wish {
-    Refund { payment: PaymentId, amount_minor: i64 },
-    End { pledge: PledgeId, when: When },
+    Refund {
+        payment: PaymentId,
+        amount_minor: i64,
+    },
+    End {
+        pledge: PledgeId,
+        when: When,
+    },
+    /// Another amount from the next charge on.
+    ChangeAmount {
+        pledge: PledgeId,
+        amount_minor: i64,
+    },
+    /// Another interval from the next charge on, with the same amount.
+    ChangeFrequency {
+        pledge: PledgeId,
+        frequency: Frequency,
+    },
+    /// Nothing is charged before this moment.
+    Pause {
+        pledge: PledgeId,
+        until: i64,
+    },
+    Resume {
+        pledge: PledgeId,
+    },
 }
 
 /// Who asks, why, and by which form.
@@ -58,6 +86,18 @@ pub enum ActError {
     /// The same form had asked for something else before.
     #[error("this form was used for something else")]
     Mismatch,
+    /// The campaign takes no such amount.
+    #[error("the campaign takes from {min} to {max}")]
+    Amount { misfit: Misfit, min: Money, max: Money },
+    /// The campaign has no gifts of this interval in this currency.
+    #[error("the campaign does not offer this")]
+    NotOffered,
+    /// The pause would end in the past, or too far away.
+    #[error("a pause ends in the future and within {MAX_PAUSE_MONTHS} months")]
+    Date,
+    /// It is so already.
+    #[error("it is so already")]
+    Unchanged,
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -67,6 +107,10 @@ impl Acting {
     pub async fn act(&self, wish: Wish, asking: Asking) -> Result<Action, ActError> {
         // What was not drawn by us would make strangers' forms one.
         if asking.form.len() != FORM || !asking.form.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return Err(ActError::Mismatch);
+        }
+        // Of the newsroom nobody acts without saying why.
+        if asking.actor != DONOR && reason(&asking.reason).is_none() {
             return Err(ActError::Mismatch);
         }
         let id = ActionId::derived(&format!("{}\n{}", asking.actor, asking.form));
@@ -89,7 +133,23 @@ impl Acting {
     /// Stores a new action with its entry in the audit log.
     async fn ask(&self, id: ActionId, wish: &Wish, asking: Asking) -> Result<Action, ActError> {
         let now = self.clock.now();
-        let (kind, pledge_id, stripe_key, amount_minor, before) = match wish {
+        let mut action = Action {
+            id,
+            kind: ActionKind::Resume,
+            pledge_id: pledge_of(wish).cloned().unwrap_or_else(|| PledgeId::new(&self.random)),
+            stripe_key: None,
+            amount_minor: None,
+            frequency: None,
+            resumes_at: None,
+            actor: asking.actor,
+            reason: asking.reason,
+            state: ActionState::Asked,
+            attempt: 1,
+            stripe_id: None,
+            error: None,
+            asked_at: now,
+        };
+        let before = match wish {
             Wish::Refund { payment, amount_minor } => {
                 let known = self.store.listed_payment(payment).await?.ok_or(ActError::Missing)?;
                 if known.status != "succeeded" || known.stripe_charge_id.is_none() {
@@ -104,7 +164,9 @@ impl Acting {
                 }
                 let before = json!({"payment": known.id, "refunded_minor": known.refunded_minor});
                 let pledge = PledgeId::parse(&known.pledge_id).map_err(|_| ActError::Missing)?;
-                (ActionKind::Refund, pledge, Some(known.stripe_key), Some(*amount_minor), before)
+                (action.kind, action.pledge_id) = (ActionKind::Refund, pledge);
+                (action.stripe_key, action.amount_minor) = (Some(known.stripe_key), Some(*amount_minor));
+                before
             }
             Wish::End { pledge, when } => {
                 let known = self.store.story(pledge).await?.ok_or(ActError::Missing)?;
@@ -112,23 +174,10 @@ impl Acting {
                 if !ends || (*when == When::AtPeriodEnd && known.to_end) {
                     return Err(ActError::TooLate);
                 }
-                let before = json!({"status": known.status, "to_end": known.to_end});
-                (kind_of(*when), pledge.clone(), None, None, before)
+                action.kind = kind_of(*when);
+                json!({"status": known.status, "to_end": known.to_end})
             }
-        };
-        let action = Action {
-            id,
-            kind,
-            pledge_id,
-            stripe_key,
-            amount_minor,
-            actor: asking.actor,
-            reason: asking.reason,
-            state: ActionState::Asked,
-            attempt: 1,
-            stripe_id: None,
-            error: None,
-            asked_at: now,
+            change => self.read_change(change, &mut action).await?,
         };
         let mut tx = self.store.begin().await?;
         if tx.insert_action(&action).await? {
@@ -170,11 +219,72 @@ impl Acting {
     }
 
     async fn call(&self, action: &Action) -> Result<Result<String, CallError>, ActError> {
-        let Some(when) = when_of(action.kind) else { return self.refund(action).await };
-        let story = self.store.story(&action.pledge_id).await?.ok_or(ActError::Missing)?;
-        let subscription = story.subscription_id.ok_or(ActError::TooLate)?;
-        let key = format!("{}-{}", action.id, action.attempt);
-        Ok(self.gateway.end_subscription(&subscription, when, &key).await.map(|()| subscription))
+        if action.kind == ActionKind::Refund {
+            return self.refund(action).await;
+        }
+        let known = self.store.recurring(&action.pledge_id).await?.ok_or(ActError::TooLate)?;
+        let (id, key) = (known.subscription_id, format!("{}-{}", action.id, action.attempt));
+        let done = match (action.kind, action.amount_minor, action.frequency, action.resumes_at) {
+            (ActionKind::ChangeAmount, Some(amount_minor), ..) => {
+                self.gateway.change_amount(&id, amount_minor, &key).await
+            }
+            (ActionKind::ChangeFrequency, Some(amount_minor), Some(frequency), _) => {
+                self.gateway.change_frequency(&id, Later { amount_minor, frequency }, &key).await
+            }
+            (ActionKind::Pause, .., Some(until)) => self.gateway.pause(&id, until, &key).await,
+            (ActionKind::Resume, ..) => self.gateway.resume(&id, &key).await,
+            (ActionKind::Cancel, ..) => self.gateway.end_subscription(&id, When::Now, &key).await,
+            (ActionKind::CancelAtPeriodEnd, ..) => self.gateway.end_subscription(&id, When::AtPeriodEnd, &key).await,
+            _ => return Err(ActError::Missing),
+        };
+        Ok(done.map(|()| id))
+    }
+
+    /// What is to become of a recurring pledge, held against what it is and what its campaign offers; answers how it was.
+    async fn read_change(&self, wish: &Wish, action: &mut Action) -> Result<serde_json::Value, ActError> {
+        let known = self.store.recurring(&action.pledge_id).await?.ok_or(ActError::Missing)?;
+        let agreement = known.agreement.as_ref().ok_or(ActError::TooLate)?;
+        let (amount, frequency) = agreement.agreed();
+        match wish {
+            Wish::ChangeAmount { amount_minor, .. } => {
+                self.offered(&known, frequency, *amount_minor).await?;
+                (action.kind, action.amount_minor) = (ActionKind::ChangeAmount, Some(*amount_minor));
+            }
+            Wish::ChangeFrequency { frequency, .. } => {
+                if agreement.ends_at.is_some() {
+                    return Err(ActError::TooLate);
+                }
+                self.offered(&known, *frequency, amount).await?;
+                action.kind = ActionKind::ChangeFrequency;
+                (action.amount_minor, action.frequency) = (Some(amount), Some(*frequency));
+            }
+            Wish::Pause { until, .. } => {
+                if !may_pause_until(*until, self.clock.now()) {
+                    return Err(ActError::Date);
+                }
+                (action.kind, action.resumes_at) = (ActionKind::Pause, Some(*until));
+            }
+            Wish::Resume { .. } => action.kind = ActionKind::Resume,
+            Wish::Refund { .. } | Wish::End { .. } => return Err(ActError::Mismatch),
+        }
+        if agreement.shows(action.kind, action.amount_minor, action.frequency, action.resumes_at) {
+            return Err(ActError::Unchanged);
+        }
+        Ok(json!({
+            "amount_minor": amount, "frequency": frequency, "paused": agreement.paused,
+            "resumes_at": agreement.paused_until,
+        }))
+    }
+
+    /// Whether the campaign takes such a gift.
+    async fn offered(&self, known: &Recurring, frequency: Frequency, amount_minor: i64) -> Result<(), ActError> {
+        let campaign = self.store.campaign(&known.campaign).await?.ok_or(ActError::NotOffered)?;
+        let offer = campaign.offer(known.currency, frequency).filter(|_| frequency.recurs());
+        let offer = offer.ok_or(ActError::NotOffered)?;
+        match offer.misfit(amount_minor) {
+            Some(misfit) => Err(ActError::Amount { misfit, min: offer.min(), max: offer.max() }),
+            None => Ok(()),
+        }
     }
 
     async fn refund(&self, action: &Action) -> Result<Result<String, CallError>, ActError> {
@@ -217,18 +327,33 @@ fn kind_of(when: When) -> ActionKind {
     }
 }
 
-fn when_of(kind: ActionKind) -> Option<When> {
-    match kind {
-        ActionKind::Refund => None,
-        ActionKind::Cancel => Some(When::Now),
-        ActionKind::CancelAtPeriodEnd => Some(When::AtPeriodEnd),
+/// The pledge that is named.
+fn pledge_of(wish: &Wish) -> Option<&PledgeId> {
+    match wish {
+        Wish::Refund { .. } => None,
+        Wish::End { pledge, .. }
+        | Wish::ChangeAmount { pledge, .. }
+        | Wish::ChangeFrequency { pledge, .. }
+        | Wish::Pause { pledge, .. }
+        | Wish::Resume { pledge } => Some(pledge),
     }
 }
 
 /// Whether a stored action is what is wished.
 async fn is_of(action: &Action, wish: &Wish, store: &Store) -> Result<bool, StoreError> {
+    if pledge_of(wish).is_some_and(|pledge| *pledge != action.pledge_id) {
+        return Ok(false);
+    }
     Ok(match wish {
-        Wish::End { pledge, when } => action.kind == kind_of(*when) && action.pledge_id == *pledge,
+        Wish::End { when, .. } => action.kind == kind_of(*when),
+        Wish::ChangeAmount { amount_minor, .. } => {
+            action.kind == ActionKind::ChangeAmount && action.amount_minor == Some(*amount_minor)
+        }
+        Wish::ChangeFrequency { frequency, .. } => {
+            action.kind == ActionKind::ChangeFrequency && action.frequency == Some(*frequency)
+        }
+        Wish::Pause { until, .. } => action.kind == ActionKind::Pause && action.resumes_at == Some(*until),
+        Wish::Resume { .. } => action.kind == ActionKind::Resume,
         Wish::Refund { payment, amount_minor } => {
             let payment = store.listed_payment(payment).await?;
             action.kind == ActionKind::Refund
@@ -244,13 +369,16 @@ fn entry(action: &Action) -> NewAudit {
         (ActionKind::Refund, ActionState::Asked) => "refund.asked",
         (ActionKind::Refund, ActionState::Sent) => "refund.sent",
         (ActionKind::Refund, ActionState::Refused) => "refund.refused",
-        (_, ActionState::Asked) => "cancel.asked",
-        (_, ActionState::Sent) => "cancel.sent",
-        (_, ActionState::Refused) => "cancel.refused",
+        (ActionKind::Cancel | ActionKind::CancelAtPeriodEnd, ActionState::Asked) => "cancel.asked",
+        (ActionKind::Cancel | ActionKind::CancelAtPeriodEnd, ActionState::Sent) => "cancel.sent",
+        (ActionKind::Cancel | ActionKind::CancelAtPeriodEnd, ActionState::Refused) => "cancel.refused",
+        (_, ActionState::Asked) => "change.asked",
+        (_, ActionState::Sent) => "change.sent",
+        (_, ActionState::Refused) => "change.refused",
     };
     let after = json!({
         "action": action.id, "kind": action.kind, "payment": action.stripe_key, "amount_minor": action.amount_minor,
-        "stripe": action.stripe_id, "error": action.error,
+        "frequency": action.frequency, "resumes_at": action.resumes_at, "stripe": action.stripe_id, "error": action.error,
     });
     NewAudit {
         actor: action.actor.clone(),

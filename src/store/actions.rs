@@ -2,6 +2,7 @@
 
 use super::{NewAudit, Store, StoreError, Tx};
 use crate::domain::action::{ActionKind, ActionState};
+use crate::domain::pledge::Frequency;
 use crate::id::{ActionId, PledgeId, Random};
 
 /// An action, as it was asked for and as Stripe answered.
@@ -12,9 +13,13 @@ pub struct Action {
     pub pledge_id: PledgeId,
     /// The payment to be refunded: `in_…` or `pi_…`.
     pub stripe_key: Option<String>,
-    /// What is to be given back, in the currency of the pledge.
+    /// What is to be given back, or each time from now on, in the currency of the pledge.
     pub amount_minor: Option<i64>,
-    /// `adm_…`
+    /// How often it is to be given.
+    pub frequency: Option<Frequency>,
+    /// When the pause is to end.
+    pub resumes_at: Option<i64>,
+    /// `adm_…`, or the donor.
     pub actor: String,
     pub reason: String,
     pub state: ActionState,
@@ -32,6 +37,8 @@ struct ActionRow {
     pledge_id: String,
     stripe_key: Option<String>,
     amount_minor: Option<i64>,
+    frequency: Option<String>,
+    resumes_at: Option<i64>,
     actor: String,
     reason: String,
     state: String,
@@ -44,6 +51,7 @@ struct ActionRow {
 impl ActionRow {
     fn read(self) -> Result<Action, StoreError> {
         const CORRUPT: StoreError = StoreError::Corrupt { what: "actions" };
+        let frequency = self.frequency.as_deref().map(|word| Frequency::parse(word).ok_or(CORRUPT)).transpose()?;
         Ok(Action {
             id: ActionId::parse(&self.id).map_err(|_| CORRUPT)?,
             kind: ActionKind::parse(&self.kind).ok_or(CORRUPT)?,
@@ -51,6 +59,8 @@ impl ActionRow {
             state: ActionState::parse(&self.state).ok_or(CORRUPT)?,
             stripe_key: self.stripe_key,
             amount_minor: self.amount_minor,
+            frequency,
+            resumes_at: self.resumes_at,
             actor: self.actor,
             reason: self.reason,
             attempt: self.attempt,
@@ -67,7 +77,8 @@ impl Tx {
         let inserted = self
             .query(
                 "INSERT INTO actions (id, kind, pledge_id, stripe_key, amount_minor, actor, reason, state, attempt, \
-                 stripe_id, error, asked_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12) \
+                 stripe_id, error, asked_at, frequency, resumes_at) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) \
                  ON CONFLICT (id) DO NOTHING",
             )
             .bind(action.id.as_str())
@@ -82,6 +93,8 @@ impl Tx {
             .bind(action.stripe_id.clone())
             .bind(action.error.clone())
             .bind(action.asked_at)
+            .bind(action.frequency.map(|frequency| frequency.as_str().to_owned()))
+            .bind(action.resumes_at)
             .run()
             .await?;
         Ok(inserted == 1)
@@ -95,7 +108,7 @@ impl Store {
             .db
             .read(
                 "SELECT id, kind, pledge_id, stripe_key, amount_minor, actor, reason, state, attempt, stripe_id, error, \
-                 asked_at FROM actions WHERE id = $1",
+                 asked_at, frequency, resumes_at FROM actions WHERE id = $1",
             )
             .bind(id.as_str())
             .maybe()
@@ -109,7 +122,7 @@ impl Store {
             .db
             .read(
                 "SELECT id, kind, pledge_id, stripe_key, amount_minor, actor, reason, state, attempt, stripe_id, error, \
-                 asked_at FROM actions WHERE pledge_id = $1 ORDER BY asked_at DESC, id LIMIT $2",
+                 asked_at, frequency, resumes_at FROM actions WHERE pledge_id = $1 ORDER BY asked_at DESC, id LIMIT $2",
             )
             .bind(pledge.as_str())
             .bind(most)

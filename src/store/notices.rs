@@ -235,7 +235,7 @@ impl Store {
                 "SELECT g.id, g.campaign, g.locale, d.id AS donor_id, d.email_sealed, o.fact, \
                  g.renewal_told_for FROM pledges g JOIN donors d ON d.id = g.donor_id AND d.address_gone_at IS NULL \
                  JOIN stripe_objects o ON o.object_id = g.stripe_subscription_id \
-                 WHERE g.frequency = 'annual' AND g.status = 'active' AND g.id > $1 ORDER BY g.id LIMIT $2",
+                 WHERE (g.frequency = 'annual' OR g.id IN (SELECT a.pledge_id FROM actions a WHERE a.kind = 'change_frequency')) AND g.status = 'active' AND g.id > $1 ORDER BY g.id LIMIT $2",
             )
             .bind(id)
             .bind(most)

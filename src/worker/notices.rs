@@ -14,6 +14,7 @@ use crate::domain::money::{Currency, Money};
 use crate::domain::pledge::Frequency;
 use crate::gateway::reasons::{Failure, NOT_SAID, Standing, is_on_its_way};
 use crate::gateway::{CallError, Gateway};
+use crate::id::PledgeId;
 use crate::service::later::{Desk, LaterError};
 use crate::store::{BATCH, NewEmail, Notice, Renewal, Untold};
 
@@ -73,7 +74,8 @@ impl NoticeWorker {
         let mut letters = Letters::new(&self.desk)?;
         let mut decided = Decided::with_capacity(untold.len());
         for row in untold {
-            match (self.letter(notice, row, now).await, &row.recipient) {
+            let frequency = self.present(row).await?;
+            match (self.letter(notice, row, frequency, now).await, &row.recipient) {
                 (Ok(Told::By(letter)), Some(recipient)) => {
                     decided.push((row.key.clone(), letters.write(recipient, letter, now).await?));
                 }
@@ -91,12 +93,23 @@ impl NoticeWorker {
         Ok((decided, true))
     }
 
-    async fn letter(&self, notice: Notice, row: &Untold, now: i64) -> Result<Told, CallError> {
+    /// How often is given now, which may be another than was chosen at first.
+    async fn present(&self, row: &Untold) -> Result<Frequency, LaterError> {
+        if let Some((_, State::Subscription { interval: Some(each), .. })) = &row.object {
+            return Ok(Frequency::of_interval(each).unwrap_or(row.frequency));
+        }
+        let pledge = row.recipient.as_ref().and_then(|recipient| PledgeId::parse(&recipient.pledge_id).ok());
+        let Some(pledge) = pledge.filter(|_| row.frequency.recurs()) else { return Ok(row.frequency) };
+        let agreement = self.desk.store.recurring(&pledge).await?.and_then(|known| known.agreement);
+        Ok(agreement.map_or(row.frequency, |agreement| agreement.frequency))
+    }
+
+    async fn letter(&self, notice: Notice, row: &Untold, frequency: Frequency, now: i64) -> Result<Told, CallError> {
         let Some(money) = row.money.filter(|_| row.recipient.is_some() && row.news_at > now - NEWS) else {
             return Ok(Told::Not);
         };
         let on = self.desk.day(row.happened_at).to_string();
-        let frequency = row.frequency.as_str();
+        let frequency = frequency.as_str();
         let (kind, money, mut facts) = match notice {
             Notice::PaymentFailed => match self.failure(row).await? {
                 Standing::Failed(Failure { reason, next_try_at, pay_url }) => {

@@ -15,6 +15,8 @@ mod bounces;
 #[cfg(test)]
 mod campaigns;
 #[cfg(test)]
+mod changing;
+#[cfg(test)]
 mod commands;
 #[cfg(test)]
 mod crashes;

@@ -188,7 +188,7 @@ async fn what_is_there_otherwise_is_put_right_and_what_is_not_ours_is_left_alone
 
     let plan = account.setup(&["--dry-run"]);
     assert_eq!(plan.matches("to change").count(), 3, "{plan}");
-    assert!(plan.contains("it was disabled, 38 events were missing, 1 events were needless"), "{plan}");
+    assert!(plan.contains("it was disabled, 41 events were missing, 1 events were needless"), "{plan}");
     let output = account.setup(&[]);
     assert_eq!(output.lines().filter(|line| line.starts_with("changed ")).count(), 3, "{output}");
     let endpoint = account.call("GET", &ours, "");

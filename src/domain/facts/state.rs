@@ -54,10 +54,43 @@ pub enum State {
         #[serde(default)]
         currency: String,
         interval: Option<String>,
+        #[serde(default, skip_serializing_if = "Billing::is_unknown")]
+        billing: Billing,
+    },
+    /// What holds a subscription to change it at the end of its period.
+    Schedule {
+        status: String,
+        next: Option<Pending>,
     },
     Customer {
         deleted: bool,
     },
+}
+
+/// How the days of a subscription are counted, and what holds them up.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Billing {
+    /// From when on periods are counted.
+    pub anchor: Option<i64>,
+    /// When a pause ends by itself.
+    pub resumes_at: Option<i64>,
+    /// `sub_sched_…`
+    pub schedule: Option<String>,
+}
+
+impl Billing {
+    fn is_unknown(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// What a subscription is to bring from a moment on.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Pending {
+    pub at: i64,
+    pub amount_minor: i64,
+    /// Stripe's word.
+    pub interval: String,
 }
 
 impl State {
@@ -110,6 +143,7 @@ impl State {
                 "incomplete" => (0, 0),
                 _ => (0, 1),
             },
+            Self::Schedule { status, .. } => (u8::from(!matches!(status.as_str(), "active" | "not_started")), 0),
             Self::Customer { deleted } => (u8::from(*deleted), 0),
         }
     }

@@ -40,6 +40,7 @@ fn costs(amount_minor: i64) -> State {
         amount_minor: Some(amount_minor),
         currency: "EUR".to_owned(),
         interval: None,
+        billing: Billing::default(),
     }
 }
 

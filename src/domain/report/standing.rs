@@ -115,6 +115,7 @@ mod tests {
             amount_minor: Some(amount_minor),
             currency: "USD".to_owned(),
             interval: interval.map(str::to_owned),
+            billing: crate::domain::facts::Billing::default(),
         }
     }
 

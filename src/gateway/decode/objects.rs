@@ -2,9 +2,10 @@
 
 use serde_json::Value;
 
+use super::super::schedule::{AMOUNT_KEY, AT_KEY, INTERVAL_KEY};
 use super::{PLEDGE_KEY, reference, word};
 use crate::domain::event::{Envelope, News};
-use crate::domain::facts::{Evidence, Fact, Links, Object, ObjectKind, Snapshot, State};
+use crate::domain::facts::{Billing, Evidence, Fact, Links, Object, ObjectKind, Pending, Snapshot, State};
 
 /// ISO 4217's code for no currency: what has one that is none is kept and never added to another.
 const NO_CURRENCY: &str = "XXX";
@@ -55,6 +56,10 @@ impl<'a> Seen<'a> {
 /// What the object says, if it is of a kind we keep facts of.
 pub(super) fn news(object: &Value, seen: Seen<'_>) -> Option<News> {
     let kind = ObjectKind::from_stripe(object["object"].as_str()?)?;
+    // Of schedules only those we made: others do not say what they bring.
+    if kind == ObjectKind::Schedule && object["metadata"][PLEDGE_KEY].is_null() {
+        return None;
+    }
     let id = word(&object["id"])?;
     let state = state(kind, object, seen);
     let (grade, rank) = state.order();
@@ -125,6 +130,7 @@ fn state(kind: ObjectKind, object: &Value, seen: Seen<'_>) -> State {
         },
         ObjectKind::InvoicePayment => State::InvoicePayment { status },
         ObjectKind::Subscription => subscription(object, status),
+        ObjectKind::Schedule => State::Schedule { status, next: pending(&object["metadata"]) },
         ObjectKind::Customer => State::Customer {
             deleted: seen.envelope.kind.ends_with("customer.deleted") || object["deleted"].as_bool().unwrap_or(false),
         },
@@ -147,7 +153,18 @@ fn subscription(object: &Value, status: String) -> State {
         amount_minor: amount_minor.filter(|_| !items.is_empty()),
         currency: currency(&object["currency"]),
         interval: first.pointer("/price/recurring/interval").and_then(word),
+        billing: Billing {
+            anchor: object["billing_cycle_anchor"].as_i64(),
+            resumes_at: object.pointer("/pause_collection/resumes_at").and_then(Value::as_i64),
+            schedule: reference(&object["schedule"]),
+        },
     }
+}
+
+/// What a schedule of ours brings, from its metadata: it names a price and not what that is.
+fn pending(metadata: &Value) -> Option<Pending> {
+    let number = |name: &str| metadata[name].as_str()?.parse().ok();
+    Some(Pending { at: number(AT_KEY)?, amount_minor: number(AMOUNT_KEY)?, interval: word(&metadata[INTERVAL_KEY])? })
 }
 
 fn evidence(state: &State, object: &Value, seen: Seen<'_>) -> Evidence {
@@ -286,6 +303,10 @@ fn links(kind: ObjectKind, object: &Value) -> Links {
         }
         ObjectKind::PaymentIntent => Links { pledge: own, invoice: invoice_of(object), customer, ..Links::default() },
         ObjectKind::Subscription => Links { pledge: own, customer, ..Links::default() },
+        ObjectKind::Schedule => {
+            let held = reference(&object["subscription"]).or_else(|| reference(&object["released_subscription"]));
+            Links { pledge: own, subscription: held, customer, ..Links::default() }
+        }
         ObjectKind::Customer => Links::default(),
     }
 }

@@ -137,6 +137,10 @@ async fn shown_actions(
                 ActionKind::Refund => "action-refund",
                 ActionKind::Cancel => "action-cancel",
                 ActionKind::CancelAtPeriodEnd => "action-cancel-later",
+                ActionKind::ChangeAmount => "action-change-amount",
+                ActionKind::ChangeFrequency => "action-change-frequency",
+                ActionKind::Pause => "action-pause",
+                ActionKind::Resume => "action-resume",
             }),
             amount => amount.map(|money| text::money(view.language, money)),
             stands => view.say(&format!("action-{stands}")),
@@ -215,7 +219,13 @@ impl From<ActError> for ApiError {
         match error {
             ActError::Store(error) => error.into(),
             ActError::Missing => Self::of_status(StatusCode::NOT_FOUND),
-            ActError::TooLate | ActError::TooMuch { .. } | ActError::Mismatch => Self::of_status(StatusCode::CONFLICT),
+            ActError::TooLate
+            | ActError::TooMuch { .. }
+            | ActError::Mismatch
+            | ActError::Amount { .. }
+            | ActError::NotOffered
+            | ActError::Date
+            | ActError::Unchanged => Self::of_status(StatusCode::CONFLICT),
         }
     }
 }

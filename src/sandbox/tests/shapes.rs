@@ -15,6 +15,7 @@ pub(super) fn object_reads(value: &Value) {
         "charge" => reads::<stripe_shared::Charge>(value),
         "balance_transaction" => reads::<stripe_shared::BalanceTransaction>(value),
         "subscription" => reads::<stripe_shared::Subscription>(value),
+        "subscription_schedule" => reads::<stripe_shared::SubscriptionSchedule>(value),
         "invoice" => reads::<stripe_shared::Invoice>(value),
         "invoice_payment" => reads::<stripe_shared::InvoicePayment>(value),
         "price" => reads::<stripe_shared::Price>(value),
