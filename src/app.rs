@@ -42,6 +42,7 @@ use crate::store::{Store, StoreError};
 use crate::vault::{AdminKey, IndexKey, Opener, Sealer, VaultError};
 use crate::worker::{
     self, BalanceWorker, EventWorker, Jobs, NoticeWorker, OutboxWorker, ReceiptWorker, Retention, SweepWorker,
+    TotalsWorker,
 };
 pub use backfill::Backfill;
 pub use erasure::Erasure;
@@ -350,7 +351,8 @@ impl Parts {
         let forgetter = Forgetter { store: self.store.clone(), periods: worker.keep };
         let onlooker = Onlooker { store: self.store.clone(), opener: Arc::clone(&desk.opener) };
         let retention = Retention::new(forgetter, onlooker, self.clock.clone());
-        let jobs = Jobs { events, desk, receipts, notices, outbox, sweep, retention };
+        let totals = TotalsWorker::new(self.store.clone());
+        let jobs = Jobs { events, desk, receipts, notices, outbox, sweep, retention, totals };
         Ok(Part::start(|stop| worker::run(jobs, arrived, stop)))
     }
 

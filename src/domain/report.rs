@@ -13,6 +13,7 @@ pub mod revenue;
 pub mod standing;
 pub mod statement;
 pub mod table;
+pub mod totals;
 
 use jiff::ToSpan as _;
 use jiff::civil::Date;

@@ -6,7 +6,7 @@
 use serde::Serialize;
 
 use super::money::{Currency, Money};
-use super::pledge::{Frequency, words};
+use super::pledge::words;
 
 /// Stripe may book a line a little later than the event that tells of its cause, and we may hear of the cause later than
 /// we read the line. What is younger than this, in seconds, is not held against anything.
@@ -95,17 +95,7 @@ pub struct Payout {
     pub arrives_at: i64,
 }
 
-/// Which line of the daily settlement.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct SettlementKey {
-    pub day: i64,
-    pub currency: String,
-    pub frequency: Frequency,
-    pub campaign: String,
-    pub source: String,
-}
-
-/// What a line of the daily settlement comes to.
+/// What a line of the daily settlement comes to. Its lines have the keys that those of the daily revenue have.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 pub struct SettlementSums {
     pub payments: i64,
@@ -114,6 +104,21 @@ pub struct SettlementSums {
     pub disputes_minor: i64,
     pub fees_minor: i64,
     pub net_minor: i64,
+}
+
+impl SettlementSums {
+    /// What has to be added to `other` to come to this.
+    #[must_use]
+    pub fn less(self, other: Self) -> Self {
+        Self {
+            payments: self.payments.saturating_sub(other.payments),
+            gross_minor: self.gross_minor.saturating_sub(other.gross_minor),
+            refunds_minor: self.refunds_minor.saturating_sub(other.refunds_minor),
+            disputes_minor: self.disputes_minor.saturating_sub(other.disputes_minor),
+            fees_minor: self.fees_minor.saturating_sub(other.fees_minor),
+            net_minor: self.net_minor.saturating_sub(other.net_minor),
+        }
+    }
 }
 
 words! {

@@ -23,3 +23,4 @@ pub mod reports;
 pub mod start_pledge;
 pub mod stripe_setup;
 pub mod sweep;
+pub mod totals;

@@ -7,6 +7,7 @@
 use jiff::tz::TimeZone;
 
 use super::reconcile::ReconcileError;
+use super::totals::{Progress, mend};
 use crate::clock::Clock;
 use crate::domain::books::Difference;
 use crate::domain::calendar::day_of;
@@ -44,7 +45,8 @@ impl Rebuilder {
             self.rebuild(&batch).await?.into_iter().for_each(&mut tell);
         }
         self.sum_up().await?.into_iter().for_each(&mut tell);
-        self.settle(tell).await?;
+        self.settle(&mut tell).await?;
+        self.mend_totals(tell).await?;
         Ok(pledges)
     }
 
@@ -118,11 +120,25 @@ impl Rebuilder {
             let is = summed.get(key).copied().unwrap_or_default();
             if let Some(difference) = Difference::of_settlement(key, was, is) {
                 tell(difference);
-                changes.push((key.clone(), is));
+                changes.push((key.clone(), is.less(was)));
             }
         }
-        tx.set_settlement(&changes).await?;
+        tx.add_settlement(&changes).await?;
         self.end(tx).await
+    }
+
+    /// Holds the sums of reports against the daily sums, as these are now.
+    async fn mend_totals(&self, mut tell: impl FnMut(Difference)) -> Result<(), ReconcileError> {
+        let mut progress = Progress::of_all(&self.store).await?;
+        while let Some(month) = progress.next(&self.store).await? {
+            let mut tx = self.begin().await?;
+            mend(&mut tx, month).await?.into_iter().for_each(&mut tell);
+            self.end(tx).await?;
+        }
+        if !self.dry_run {
+            progress.end(&self.store).await?;
+        }
+        Ok(())
     }
 
     /// Leaves those whose day is another, with the day they fall on.

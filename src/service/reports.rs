@@ -93,8 +93,7 @@ pub async fn run(store: &Store, otherwise: &TimeZone, now: i64, query: &Query) -
             let (store, query, place) = (store.clone(), query.clone(), PaymentPlace::default());
             return Ok(Report { head, rows: Rows::Payments(Box::new(Payments { store, query, place, ended: false })) });
         }
-        Name::Revenue if query.view == View::Charge => revenue::rows(query, &store.revenue(query).await?, false)?,
-        Name::Revenue => revenue::rows(query, &store.settlement(query).await?, true)?,
+        Name::Revenue => revenue::rows(query, &store.revenue(query).await?, query.view == View::Settlement)?,
         Name::Recurring => {
             let histories = store.histories(query).await?;
             recurring::rows(query, &recurring::lines(query, &histories, &zone)?)

@@ -21,7 +21,8 @@ impl Tx {
     /// Waits until no other process reconciles, and keeps them waiting until this transaction ends. Returns the time zone
     /// in which this database counts its days, once one is recorded.
     pub async fn take_turn(&mut self) -> Result<Option<String>, StoreError> {
-        let turn = "UPDATE turns SET taken = taken + 1 WHERE name = 'reconcile' \
+        // A turn that is not counted in `summed` is one of a program that keeps no totals.
+        let turn = "UPDATE turns SET taken = taken + 1, summed = summed + 1 WHERE name = 'reconcile' \
                     RETURNING (SELECT value FROM instance WHERE instance.name = 'time_zone') AS zone";
         Ok(self.query(turn).one::<(Option<String>,)>().await?.0)
     }

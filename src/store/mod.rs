@@ -33,6 +33,7 @@ mod schema;
 mod settlement;
 mod story;
 mod sweeps;
+mod totals;
 
 pub use actions::Action;
 pub use admin::{

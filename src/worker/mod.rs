@@ -15,6 +15,7 @@ pub mod reminders;
 pub mod requests;
 pub mod retention;
 pub mod sweep;
+pub mod totals;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -33,6 +34,7 @@ pub use reminders::ReminderWorker;
 pub use requests::RequestWorker;
 pub use retention::Retention;
 pub use sweep::SweepWorker;
+pub use totals::TotalsWorker;
 
 use crate::clock::HOUR;
 use crate::service::chain::Keeper;
@@ -57,6 +59,8 @@ const REST_OF_MAILS: Duration = Duration::from_secs(2);
 const REST_OF_NOTICES: Duration = Duration::from_secs(5);
 /// How long nobody looks whether it is time to sweep.
 const REST_OF_SWEEP: Duration = Duration::from_secs(1);
+/// How long nobody looks whether sums are to be made up; until they are, reports do without.
+const REST_OF_TOTALS: Duration = Duration::from_secs(5);
 /// How often the head of the commit chain is kept.
 const REST_OF_CHAIN: Duration = Duration::from_secs(1);
 /// How often, in seconds, what has had its time is forgotten.
@@ -74,11 +78,12 @@ pub struct Jobs {
     /// None where Stripe is not to be looked through.
     pub sweep: Option<SweepWorker>,
     pub retention: Retention,
+    pub totals: TotalsWorker,
 }
 
 /// Does all of it until `stop`. `arrived` is rung when an event was stored by this process.
 pub async fn run(jobs: Jobs, arrived: Arc<Notify>, stop: CancellationToken) {
-    let Jobs { events, desk, receipts, notices, outbox, sweep, retention } = jobs;
+    let Jobs { events, desk, receipts, notices, outbox, sweep, retention, totals } = jobs;
     let checkouts = events.checkouts();
     let requests = RequestWorker::new(desk.clone(), notices.gateway.clone());
     let newsletter = NewsletterWorker { desk: desk.clone() };
@@ -96,6 +101,7 @@ pub async fn run(jobs: Jobs, arrived: Arc<Notify>, stop: CancellationToken) {
         run_checkouts(checkouts, stop.clone()),
         run_sweep(sweep, stop.clone()),
         rounds(retention, stop.clone()),
+        rounds(totals, stop.clone()),
         rounds(requests, stop.clone()),
         rounds(newsletter, stop.clone()),
         rounds(reminders, stop.clone()),
@@ -235,6 +241,18 @@ impl Job for Retention {
     async fn round(&mut self) -> Result<usize, String> {
         // However much was forgotten, more is due in an hour.
         self.run_once().await.map(|_| 0).map_err(|error| error.code())
+    }
+}
+
+impl Job for TotalsWorker {
+    const NAME: &'static str = "totals";
+
+    fn idle(&self) -> Duration {
+        REST_OF_TOTALS
+    }
+
+    async fn round(&mut self) -> Result<usize, String> {
+        self.run_once().await.map_err(|error| error.code())
     }
 }
 

@@ -4,6 +4,7 @@ use std::process::Output;
 
 use mainstay::store::Db;
 
+use crate::journeys::disorder::totals_hold;
 use crate::support::app::{TestApp, settings};
 use crate::support::database::{BOTH, Database};
 use crate::support::journeys;
@@ -30,6 +31,8 @@ async fn damage(database: &Database) {
         "DELETE FROM refunds WHERE status = 'succeeded'",
         "UPDATE disputes SET counted_minor = 0",
         "UPDATE revenue_daily SET gross_minor = gross_minor + 7 WHERE currency = 'JPY'",
+        "UPDATE revenue_totals SET gross_minor = gross_minor + 7 WHERE currency = 'EUR'",
+        "DELETE FROM revenue_monthly WHERE currency = 'USD'",
         "UPDATE stripe_objects SET fact = REPLACE(fact, '\"status\":\"canceled\"', '\"status\":\"active\"') \
          WHERE kind = 'subscription'",
     ] {
@@ -62,10 +65,13 @@ async fn after_every_journey_nothing_differs_and_what_was_damaged_is_as_before()
             "dispute du_",
             "subscription sub_",
             "revenue 2026",
+            "total charge 202611 EUR",
+            "total charge 202611 USD once default ",
         ] {
             assert!(told.contains(line), "{line} on {kind:?}:\n{told}");
         }
         let mended = database.books().await;
+        totals_hold(app.store(), &format!("mended on {kind:?}")).await;
         let missing: Vec<_> = books.iter().filter(|line| !mended.contains(line)).collect();
         assert!(missing.is_empty() && mended.len() == books.len(), "on {kind:?}: {missing:#?}");
         app.finish().await;
@@ -84,6 +90,7 @@ async fn days_are_counted_anew_in_another_time_zone_and_a_server_with_the_old_on
         let told = rebuild(&app.database, &["--time-zone", "Pacific/Kiritimati"]);
         assert!(told.contains("day was 20261123, is 20261124"), "{told}");
         assert_eq!(app.revenue().await, ["20261124 USD 1 2500 0 0"], "on {kind:?}");
+        totals_hold(app.store(), &format!("in another zone on {kind:?}")).await;
 
         // The server that still runs would count in UTC: it leaves what comes in the inbox.
         let (_, session) = app.pledge("once", 1000, "USD").await;

@@ -4,6 +4,7 @@ mod export;
 mod forms;
 mod sources;
 mod time_zone;
+mod totals;
 
 use std::collections::BTreeMap;
 

@@ -7,7 +7,9 @@ use serde_json::Value;
 
 use super::rows::{Account, Changes, RevenueChange, RevenueKey};
 use super::{Books, PledgeEntry};
-use crate::domain::settlement::{SettlementKey, SettlementSums};
+use crate::domain::report::query::View;
+use crate::domain::report::totals::{Amounts, TotalKey};
+use crate::domain::settlement::SettlementSums;
 
 /// A row that was not what its facts say.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,10 +57,17 @@ impl Difference {
     }
 
     /// The difference between a line of the daily settlement and the sum of its balance transactions.
-    pub fn of_settlement(key: &SettlementKey, was: SettlementSums, is: SettlementSums) -> Option<Self> {
-        let SettlementKey { day, currency, frequency, campaign, source } = key;
+    pub fn of_settlement(key: &RevenueKey, was: SettlementSums, is: SettlementSums) -> Option<Self> {
+        let RevenueKey { day, currency, frequency, campaign, source } = key;
         let row = format!("settlement {day} {currency} {frequency} {campaign} {source:?}");
         Self::between(row, Some(&was), Some(&is))
+    }
+
+    /// The difference between a sum of daily sums and what it should be.
+    pub fn of_total(view: View, key: &TotalKey, was: Amounts, is: Amounts) -> Option<Self> {
+        let TotalKey { period, currency, frequency, part } = key;
+        let part = part.as_ref().map(|(campaign, source)| format!(" {campaign} {source:?}")).unwrap_or_default();
+        Self::between(format!("total {view} {period} {currency} {frequency}{part}"), Some(&was), Some(&is))
     }
 
     /// The difference between the day of something that Stripe booked and the day it falls on.

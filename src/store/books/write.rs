@@ -2,6 +2,8 @@
 
 use crate::domain::books::{Changes, Dispute, Payment, PledgeEntry, Refund, RevenueChange, RevenueKey};
 use crate::domain::facts::Object;
+use crate::domain::report::query::View;
+use crate::domain::report::totals::Totals;
 use crate::id::{PaymentId, Random};
 use crate::store::db::Query;
 use crate::store::{StoreError, Tx};
@@ -28,7 +30,7 @@ impl Tx {
         self.add_revenue(&changes.revenue).await
     }
 
-    /// Adds to lines of the daily revenue.
+    /// Adds to lines of the daily revenue, and to the sums of them.
     pub async fn add_revenue(&mut self, changes: &[(RevenueKey, RevenueChange)]) -> Result<(), StoreError> {
         self.batch(
             "INSERT INTO revenue_daily (day, currency, frequency, campaign, source, payments, gross_minor, refunds_minor, \
@@ -42,7 +44,7 @@ impl Tx {
             bind_revenue,
         )
         .await?;
-        Ok(())
+        self.add_totals(View::Charge, &Totals::of_daily(changes)).await
     }
 
     async fn write_versions(&mut self, versions: &[Object]) -> Result<u64, StoreError> {

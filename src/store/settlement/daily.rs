@@ -2,12 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use crate::domain::books::RevenueKey;
 use crate::domain::pledge::Frequency;
-use crate::domain::settlement::{SettlementKey, SettlementSums};
+use crate::domain::report::query::View;
+use crate::domain::report::totals::Totals;
+use crate::domain::settlement::SettlementSums;
 use crate::store::{Store, StoreError, Tx};
 
 /// The daily settlement, line by line.
-pub type SettlementLines = BTreeMap<SettlementKey, SettlementSums>;
+pub type SettlementLines = BTreeMap<RevenueKey, SettlementSums>;
 
 /// A line or a payout with the time its day is made of.
 #[derive(Debug, Clone, sqlx::FromRow)]
@@ -33,9 +36,9 @@ struct SettlementRow {
 }
 
 impl SettlementRow {
-    fn read(self) -> Result<(SettlementKey, SettlementSums), StoreError> {
+    fn read(self) -> Result<(RevenueKey, SettlementSums), StoreError> {
         let corrupt = StoreError::Corrupt { what: "settlement_daily.frequency" };
-        let key = SettlementKey {
+        let key = RevenueKey {
             day: self.day,
             currency: self.currency,
             frequency: Frequency::parse(&self.frequency).ok_or(corrupt)?,
@@ -67,9 +70,7 @@ impl Tx {
         if ids.is_empty() {
             return Ok(());
         }
-        let count = "INSERT INTO settlement_daily (day, currency, frequency, campaign, source, payments, gross_minor, \
-             refunds_minor, disputes_minor, fees_minor, net_minor) \
-             SELECT b.day, b.currency, g.frequency, g.campaign, g.source, \
+        let count = "SELECT b.day, b.currency, g.frequency, g.campaign, g.source, \
              CAST(SUM(CASE WHEN b.category = 'charge' THEN s.sign ELSE 0 END) AS BIGINT) AS payments, \
              CAST(SUM(CASE WHEN b.part = 'charge' THEN s.sign * b.amount_minor ELSE 0 END) AS BIGINT) AS gross_minor, \
              CAST(SUM(CASE WHEN b.part = 'refund' THEN -s.sign * b.amount_minor ELSE 0 END) AS BIGINT) AS refunds_minor, \
@@ -78,15 +79,10 @@ impl Tx {
              CAST(SUM(s.sign * b.net_minor) AS BIGINT) AS net_minor \
              FROM (SELECT CAST(? AS BIGINT) AS sign) AS s CROSS JOIN balance_transactions b \
              JOIN payments p ON p.stripe_key = b.stripe_key JOIN pledges g ON g.id = p.pledge_id \
-             WHERE b.id IN {?} GROUP BY b.day, b.currency, g.frequency, g.campaign, g.source \
-             ON CONFLICT (day, currency, frequency, campaign, source) DO UPDATE SET \
-             payments = settlement_daily.payments + excluded.payments, \
-             gross_minor = settlement_daily.gross_minor + excluded.gross_minor, \
-             refunds_minor = settlement_daily.refunds_minor + excluded.refunds_minor, \
-             disputes_minor = settlement_daily.disputes_minor + excluded.disputes_minor, \
-             fees_minor = settlement_daily.fees_minor + excluded.fees_minor, \
-             net_minor = settlement_daily.net_minor + excluded.net_minor";
-        self.keyed(count).bind(sign).keys(ids).run().await.map(|_| ())
+             WHERE b.id IN {?} GROUP BY b.day, b.currency, g.frequency, g.campaign, g.source";
+        let rows: Vec<SettlementRow> = self.keyed(count).bind(sign).keys(ids).all().await?;
+        let changes: Vec<_> = rows.into_iter().map(SettlementRow::read).collect::<Result<_, _>>()?;
+        self.add_settlement(&changes).await
     }
 
     /// The daily settlement as it is kept.
@@ -113,15 +109,19 @@ impl Tx {
         rows.into_iter().map(SettlementRow::read).collect()
     }
 
-    /// Puts lines of the daily settlement in place, instead of what was there.
-    pub async fn set_settlement(&mut self, lines: &[(SettlementKey, SettlementSums)]) -> Result<(), StoreError> {
+    /// Adds to lines of the daily settlement, and to the sums of them.
+    pub async fn add_settlement(&mut self, changes: &[(RevenueKey, SettlementSums)]) -> Result<(), StoreError> {
         self.batch(
             "INSERT INTO settlement_daily (day, currency, frequency, campaign, source, payments, gross_minor, \
              refunds_minor, disputes_minor, fees_minor, net_minor) VALUES {(?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)} \
-             ON CONFLICT (day, currency, frequency, campaign, source) DO UPDATE SET payments = excluded.payments, \
-             gross_minor = excluded.gross_minor, refunds_minor = excluded.refunds_minor, \
-             disputes_minor = excluded.disputes_minor, fees_minor = excluded.fees_minor, net_minor = excluded.net_minor",
-            lines,
+             ON CONFLICT (day, currency, frequency, campaign, source) DO UPDATE SET \
+             payments = settlement_daily.payments + excluded.payments, \
+             gross_minor = settlement_daily.gross_minor + excluded.gross_minor, \
+             refunds_minor = settlement_daily.refunds_minor + excluded.refunds_minor, \
+             disputes_minor = settlement_daily.disputes_minor + excluded.disputes_minor, \
+             fees_minor = settlement_daily.fees_minor + excluded.fees_minor, \
+             net_minor = settlement_daily.net_minor + excluded.net_minor",
+            changes,
             |query, (key, sums)| {
                 query
                     .bind(key.day)
@@ -137,8 +137,8 @@ impl Tx {
                     .bind(sums.net_minor)
             },
         )
-        .await
-        .map(|_| ())
+        .await?;
+        self.add_totals(View::Settlement, &Totals::of_daily(changes)).await
     }
 
     /// Gives lines other days. The daily settlement is summed up anew by whoever does so.

@@ -1,7 +1,8 @@
 //! The same events in other orders, more than once, from many at a time: the same books.
 
 use mainstay::domain::books::RevenueChange;
-use mainstay::store::RevenueLines;
+use mainstay::service::totals::mend;
+use mainstay::store::{RevenueLines, Store};
 
 use super::*;
 use crate::support::desk::Desk;
@@ -24,9 +25,24 @@ pub async fn told(story: &Story, kind: Kind, events: &[&SentEvent], every: usize
     let of_something = kept.into_iter().filter(|(_, line)| *line != RevenueChange::default()).collect::<RevenueLines>();
     let summed = summed.into_iter().filter(|(_, line)| *line != RevenueChange::default()).collect::<RevenueLines>();
     assert_eq!(of_something, summed, "the daily revenue is the sum of the payments");
+    totals_hold(&desk.store, &format!("on {kind:?}")).await;
     let books = database.books().await;
     desk.store.close().await;
     books
+}
+
+/// Holds every sum of the daily sums against these. Nothing is left changed.
+pub async fn totals_hold(store: &Store, how: &str) {
+    assert_eq!(store.turns_unsummed().await.expect("it is read"), None, "they are relied on, {how}");
+    let (mut month, mut months) = (0, 0);
+    while let Some(next) = store.month_after(month).await.expect("it is read") {
+        let mut tx = store.begin().await.expect("a transaction");
+        let told = mend(&mut tx, next).await.expect("they are held");
+        tx.rollback().await.expect("it ends");
+        assert!(told.is_empty(), "{how}: {told:#?}");
+        (month, months) = (next, months + 1);
+    }
+    assert!(months > 0, "there is something to hold, {how}");
 }
 
 pub fn shuffled(events: &[SentEvent], seed: u64) -> Vec<&SentEvent> {
