@@ -18,7 +18,7 @@ CREATE TABLE stop_links (
 );
 
 ALTER TABLE actions ADD COLUMN before_minor BIGINT; -- what was given each time before a change of the amount
-ALTER TABLE actions ADD COLUMN told_at BIGINT;      -- when the donor was told that their change is done, or need not be
-ALTER TABLE pledges ADD COLUMN resume_told_for BIGINT; -- the end of a pause of which the donor was last told
+ALTER TABLE actions ADD COLUMN before_frequency TEXT; -- how often it was given before a change, monthly | annual
+ALTER TABLE actions ADD COLUMN told_at BIGINT;      -- when the donor was told of the change, or that the pause ends, or need not be
 
 UPDATE instance SET value = '20261126130000' WHERE name = 'oldest_program';

@@ -141,6 +141,7 @@ impl Acting {
             amount_minor: None,
             frequency: None,
             resumes_at: None,
+            before: None,
             actor: asking.actor,
             reason: asking.reason,
             state: ActionState::Asked,
@@ -245,6 +246,7 @@ impl Acting {
         let known = self.store.recurring(&action.pledge_id).await?.ok_or(ActError::Missing)?;
         let agreement = known.agreement.as_ref().ok_or(ActError::TooLate)?;
         let (amount, frequency) = agreement.agreed();
+        action.before = Some((amount, frequency));
         match wish {
             Wish::ChangeAmount { amount_minor, .. } => {
                 self.offered(&known, frequency, *amount_minor).await?;

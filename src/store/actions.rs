@@ -19,6 +19,8 @@ pub struct Action {
     pub frequency: Option<Frequency>,
     /// When the pause is to end.
     pub resumes_at: Option<i64>,
+    /// What was given each time before a change, and how often.
+    pub before: Option<(i64, Frequency)>,
     /// `adm_…`, or the donor.
     pub actor: String,
     pub reason: String,
@@ -39,6 +41,8 @@ struct ActionRow {
     amount_minor: Option<i64>,
     frequency: Option<String>,
     resumes_at: Option<i64>,
+    before_minor: Option<i64>,
+    before_frequency: Option<String>,
     actor: String,
     reason: String,
     state: String,
@@ -51,7 +55,9 @@ struct ActionRow {
 impl ActionRow {
     fn read(self) -> Result<Action, StoreError> {
         const CORRUPT: StoreError = StoreError::Corrupt { what: "actions" };
-        let frequency = self.frequency.as_deref().map(|word| Frequency::parse(word).ok_or(CORRUPT)).transpose()?;
+        let read = |word: &str| Frequency::parse(word).ok_or(CORRUPT);
+        let frequency = self.frequency.as_deref().map(read).transpose()?;
+        let before = self.before_minor.zip(self.before_frequency.as_deref().map(read).transpose()?);
         Ok(Action {
             id: ActionId::parse(&self.id).map_err(|_| CORRUPT)?,
             kind: ActionKind::parse(&self.kind).ok_or(CORRUPT)?,
@@ -61,6 +67,7 @@ impl ActionRow {
             amount_minor: self.amount_minor,
             frequency,
             resumes_at: self.resumes_at,
+            before,
             actor: self.actor,
             reason: self.reason,
             attempt: self.attempt,
@@ -77,8 +84,8 @@ impl Tx {
         let inserted = self
             .query(
                 "INSERT INTO actions (id, kind, pledge_id, stripe_key, amount_minor, actor, reason, state, attempt, \
-                 stripe_id, error, asked_at, frequency, resumes_at) \
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) \
+                 stripe_id, error, asked_at, frequency, resumes_at, before_minor, before_frequency) \
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16) \
                  ON CONFLICT (id) DO NOTHING",
             )
             .bind(action.id.as_str())
@@ -95,6 +102,8 @@ impl Tx {
             .bind(action.asked_at)
             .bind(action.frequency.map(|frequency| frequency.as_str().to_owned()))
             .bind(action.resumes_at)
+            .bind(action.before.map(|(amount_minor, _)| amount_minor))
+            .bind(action.before.map(|(_, frequency)| frequency.as_str().to_owned()))
             .run()
             .await?;
         Ok(inserted == 1)
@@ -108,7 +117,7 @@ impl Store {
             .db
             .read(
                 "SELECT id, kind, pledge_id, stripe_key, amount_minor, actor, reason, state, attempt, stripe_id, error, \
-                 asked_at, frequency, resumes_at FROM actions WHERE id = $1",
+                 asked_at, frequency, resumes_at, before_minor, before_frequency FROM actions WHERE id = $1",
             )
             .bind(id.as_str())
             .maybe()
@@ -122,7 +131,7 @@ impl Store {
             .db
             .read(
                 "SELECT id, kind, pledge_id, stripe_key, amount_minor, actor, reason, state, attempt, stripe_id, error, \
-                 asked_at, frequency, resumes_at FROM actions WHERE pledge_id = $1 ORDER BY asked_at DESC, id LIMIT $2",
+                 asked_at, frequency, resumes_at, before_minor, before_frequency FROM actions WHERE pledge_id = $1 ORDER BY asked_at DESC, id LIMIT $2",
             )
             .bind(pledge.as_str())
             .bind(most)

@@ -11,6 +11,7 @@ mod books;
 mod browse;
 mod campaigns;
 mod chain;
+mod changes;
 mod db;
 mod donors;
 mod erasing;

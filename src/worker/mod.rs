@@ -4,6 +4,7 @@
 //! transaction open across a network call, and it never serves HTTP.
 
 pub mod balance;
+mod changes;
 pub mod checkouts;
 pub mod events;
 mod letters;

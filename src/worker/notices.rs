@@ -22,7 +22,7 @@ use crate::store::{BATCH, NewEmail, Notice, Renewal, Untold};
 const SETTLES: i64 = MINUTE;
 /// Nobody is told of what is older than this, in seconds: after an outage of a week, or where mail is begun to be sent on
 /// books of years, it would only puzzle.
-const NEWS: i64 = 7 * DAY;
+pub(super) const NEWS: i64 = 7 * DAY;
 /// How often, in seconds, all annual pledges are looked through.
 pub const RENEWALS_EVERY: i64 = HOUR;
 
@@ -36,7 +36,7 @@ pub struct NoticeWorker {
 }
 
 /// Whether a donor is told.
-enum Told {
+pub(super) enum Told {
     By(Letter),
     /// There is nothing to tell, for good.
     Not,
@@ -45,7 +45,7 @@ enum Told {
 }
 
 /// Rows by their keys, each with its mail if there is one.
-type Decided = Vec<(String, Option<NewEmail>)>;
+pub(super) type Decided = Vec<(String, Option<NewEmail>)>;
 
 impl NoticeWorker {
     /// Looks once through all that nobody was told of, but for renewals, and returns how many rows it is done with. What
@@ -66,7 +66,7 @@ impl NoticeWorker {
                 }
             }
         }
-        Ok(done)
+        Ok(done + self.changes(now).await?)
     }
 
     /// The mails about these rows, as far as they are decided, and whether Stripe answers.

@@ -309,8 +309,8 @@ impl RequestWorker {
     async fn erase(&self, request: &LeasedRequest) -> Result<(), LaterError> {
         let NewErase { email } = self.desk.open_request(&request.id, &request.body)?;
         let address = EmailAddress::parse(&email).map_err(|_| LaterError::Unreadable("request"))?;
-        let eraser = Eraser { desk: self.desk.clone(), gateway: self.gateway.clone() };
-        let erased = eraser.erase_donor(&Whom::Address(address), false).await;
+        let work = Eraser { desk: self.desk.clone(), gateway: self.gateway.clone() };
+        let erased = work.erase_donor(&Whom::Address(address), false).await;
         erased.map_err(|error| match error {
             EraseError::Later(error) => error,
             EraseError::Stripe(error) => error.into(),

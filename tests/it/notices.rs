@@ -282,7 +282,7 @@ async fn an_annual_renewal_is_told_a_week_before_on_the_newsrooms_day_once_a_yea
         assert!(notices.told().await.is_empty(), "not earlier, and never before a monthly one, on {kind:?}");
         app.clock.advance(120);
         let told = notices.told().await;
-        Notices::one(&told, RENEWS, &["On 24 November 2027 we charge $60", "answer this mail"]);
+        Notices::one(&told, RENEWS, &["On 24 November 2027 we charge $60", "/s/"]);
         for _ in 0..6 {
             app.advance_days(1).await;
             assert!(notices.told().await.is_empty(), "once, on {kind:?}");

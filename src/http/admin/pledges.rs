@@ -127,9 +127,15 @@ async fn shown_actions(
         (_, true) => Ending::Intended,
         _ => Ending::None,
     };
+    let recurring = admin.store.recurring(&pledge.id).await?;
     let row = |action: Action| {
         let refund = story.refunds.iter().find(|(id, _)| Some(id) == action.stripe_id.as_ref());
-        let stands = standing(action.kind, action.state, refund.map(|(_, status)| status.as_str()), ending);
+        let stands = match (action.kind, &recurring) {
+            (ActionKind::Refund | ActionKind::Cancel | ActionKind::CancelAtPeriodEnd, _) | (_, None) => {
+                standing(action.kind, action.state, refund.map(|(_, status)| status.as_str()), ending)
+            }
+            (_, Some(recurring)) => recurring.standing(&action),
+        };
         let amount = action.amount_minor.map(|minor| Money::new(minor, pledge.money.currency));
         context! {
             at => time(admin, action.asked_at),
