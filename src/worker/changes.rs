@@ -32,7 +32,7 @@ impl NoticeWorker {
                 match (self.told(&action, now).await?, store.recipient(&action.pledge_id).await?) {
                     (Told::Later, Some(_)) => {}
                     (Told::By(letter), Some(to)) => {
-                        decided.push((id.to_string(), letters.write(&to, letter, now).await?))
+                        decided.push((id.to_string(), letters.write(&to, letter, now).await?));
                     }
                     (Told::Not, _) | (_, None) => decided.push((id.to_string(), None)),
                 }
