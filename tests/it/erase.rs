@@ -54,7 +54,7 @@ async fn sweep_everything(app: &TestApp) {
 }
 
 /// Delivers everything again, replays what can be, sweeps events and objects, and recomputes.
-async fn tell_everything_again(app: &TestApp) {
+pub async fn tell_everything_again(app: &TestApp) {
     for event in app.sandbox.events() {
         assert_eq!(app.deliver(&event.body).await, 200);
     }

@@ -299,6 +299,20 @@ async fn statements_receipts_and_all_data_are_ones_own_and_less_what_was_sent_ba
     }
 }
 
+/// Nothing tells who gave, asked or came.
+async fn nothing_is_left(app: &TestApp) {
+    for empty in [
+        crate::support::erasing::ADDRESSES,
+        crate::support::erasing::INDEXES,
+        crate::support::erasing::LINKS,
+        LINKS,
+        "SELECT pledge_id AS line FROM stop_links",
+        "SELECT id AS line FROM requests",
+    ] {
+        assert!(app.database.rows(empty).await.is_empty(), "{empty}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whoever_asks_on_their_page_is_erased() {
     for kind in BOTH {
@@ -314,16 +328,13 @@ async fn whoever_asks_on_their_page_is_erased() {
         app.work_later("UTC").await;
         app.settle().await;
         assert_eq!(app.database.rows("SELECT status AS line FROM pledges").await, ["canceled"]);
-        for empty in [
-            crate::support::erasing::ADDRESSES,
-            crate::support::erasing::INDEXES,
-            crate::support::erasing::LINKS,
-            LINKS,
-            "SELECT pledge_id AS line FROM stop_links",
-            "SELECT id AS line FROM requests",
-        ] {
-            assert!(app.database.rows(empty).await.is_empty(), "{empty} on {kind:?}");
-        }
+        let money = "SELECT stripe_key || ' ' || status || ' ' || CAST(amount_minor AS TEXT) AS line FROM payments";
+        let (before, sums) = (app.database.rows(money).await, app.revenue().await);
+        nothing_is_left(&app).await;
+        // Everything is delivered again, replayed, swept and recomputed.
+        crate::erase::tell_everything_again(&app).await;
+        nothing_is_left(&app).await;
+        assert_eq!((app.database.rows(money).await, app.revenue().await), (before, sums), "on {kind:?}");
         assert!(donor.page("/manage").await.contains("Mail me the link"));
         assert!(app.ask_link(ADDRESS).await.is_empty(), "nobody knows the address any more");
         app.advance_days(35).await;

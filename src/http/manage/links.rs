@@ -85,6 +85,11 @@ pub fn ask_page(visit: &Visit, status: StatusCode, typed: &str, wrong: bool) -> 
     visit.page(status, "manage_ask", "support-ask-title", values)
 }
 
+/// Whoever picks another language on the page that the form led to may ask again.
+pub async fn back(visit: Visit) -> Response {
+    visit.to("/manage")
+}
+
 pub async fn ask(
     State(donors): State<DonorState>,
     visit: Visit,

@@ -76,10 +76,10 @@ impl Donors {
 pub fn routes(state: DonorState) -> Router {
     Router::new()
         .route("/manage", get(overview::show))
-        .route("/manage/link", post(links::ask))
+        .route("/manage/link", get(links::back).post(links::ask))
         .route("/manage/leave", post(links::leave))
         .route("/manage/pledges/{id}", get(pledge::show))
-        .route("/manage/pledges/{id}/{what}", post(pledge::change))
+        .route("/manage/pledges/{id}/{what}", get(pledge::back).post(pledge::change))
         .route("/manage/receipts/{payment}", get(papers::receipt))
         .route("/manage/statement", get(papers::statement))
         .route("/manage/data", get(papers::data))

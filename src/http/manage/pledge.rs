@@ -176,6 +176,11 @@ const FORMS: [(&str, &str); 5] = [
     ("stop", "support-when-wrong"),
 ];
 
+/// Whoever picks another language on the page that a form led to has the pledge before them again.
+pub async fn back(visit: Visit, Path((id, _)): Path<(String, String)>) -> Response {
+    visit.to(&format!("/manage/pledges/{id}"))
+}
+
 pub async fn change(
     State(donors): State<DonorState>,
     visit: Visit,

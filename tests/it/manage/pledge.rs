@@ -1,6 +1,6 @@
 //! What a donor changes of a pledge on its page: asked once, shown as done when Stripe said so, told by mail, and charged.
 
-use mainstay::sandbox::{ApiFault, Card};
+use mainstay::sandbox::{ApiFault, Card, WebhookFaults};
 use mainstay::worker::NoticeWorker;
 
 use super::ADDRESS;
@@ -8,6 +8,7 @@ use crate::support::app::{DAY, TestApp};
 use crate::support::database::BOTH;
 use crate::support::donors::{Donor, hidden};
 use crate::support::erasing::gift;
+use crate::support::journeys::subscription_of;
 use crate::support::later::{Mail, desk};
 
 /// What donors are told besides receipts.
@@ -44,6 +45,9 @@ async fn another_amount_is_charged_on_the_usual_day_and_told_with_old_and_new() 
         for wrong in ["amount=much", "amount=0.10", "amount=99999999", "amount=-5", "amount=5", ""] {
             assert_eq!(submits(&donor, &pledge, "amount", wrong).await, 422, "{wrong}");
         }
+        // The page a form led to is read in another language.
+        let russian = donor.get(&format!("{path}/amount?lang=ru")).await;
+        assert_eq!((russian.status, russian.location), (303, format!("{path}?lang=ru")));
         let form = format!("form={}&amount=8", hidden(&page, "form"));
         let updates = || app.sandbox.requests().iter().filter(|one| one.path.contains("/subscriptions/sub_")).count();
         let before = updates();
@@ -194,6 +198,26 @@ async fn what_stripe_did_not_answer_is_said_and_sent_again_and_the_card_is_chang
         assert_eq!(told(&app).await.len(), 1);
         app.clock.advance(DAY / 24 + 60);
         assert_eq!(donor.get(&path).await.location, "/manage?lang=en", "the session is over");
+        app.finish().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_ended_at_stripe_unheard_is_found_by_the_sweep_and_shown() {
+    for kind in BOTH {
+        let app = TestApp::start_with(kind, &[("SWEEP_MINUTES", "15")]).await;
+        let pledge = gift(&app, "monthly", Card::Works, ADDRESS, "A Reader").await;
+        app.thank().await;
+        let donor = app.donor(ADDRESS).await;
+        let path = format!("/manage/pledges/{pledge}");
+        app.sandbox.fail_webhooks(WebhookFaults { drop_all: true, ..WebhookFaults::default() });
+        app.sandbox.cancel_subscription(&subscription_of(&app, &pledge), false);
+        app.settle().await;
+        assert!(donor.page(&path).await.contains("Next charge of $5"), "nobody told us");
+        app.clock.advance(16 * 60);
+        app.swept().await;
+        assert!(donor.page(&path).await.contains("Stopped on November 23, 2026."), "on {kind:?}");
+        told(&app).await;
         app.finish().await;
     }
 }
