@@ -136,7 +136,7 @@ mod tests {
         paper.allow("style-src", "'self'");
         let browser = Browser::open().await;
         browser.goto(&paper.url).await;
-        assert_eq!(browser.title().await.expect("a title"), "7px");
+        browser.until_title("7px").await;
         let console = browser.console().await;
         assert_eq!(console.iter().filter(|line| line.contains("inline s")).count(), 2, "{console:?}");
         browser.close().await;
