@@ -1,7 +1,7 @@
 //! What recurs, as Stripe last told of it.
 
 use super::{Store, StoreError};
-use crate::domain::action::{ActionKind, ActionState, Standing, standing};
+use crate::domain::action::{ActionKind, ActionState, Ending, Standing, standing};
 use crate::domain::agreement::Agreement;
 use crate::domain::facts::{Fact, State};
 use crate::domain::money::Currency;
@@ -26,9 +26,14 @@ pub struct Recurring {
 }
 
 impl Recurring {
-    /// How a change that was asked for stands: done once Stripe's events show it.
+    /// How a change or an ending that was asked for stands: done once Stripe's events show it.
     pub fn standing(&self, action: &Action) -> Standing {
-        let ending = crate::domain::action::Ending::None;
+        let ends = self.agreement.as_ref().is_some_and(|agreement| agreement.ends_at.is_some());
+        let ending = match self.status {
+            PledgeStatus::Canceled => Ending::Over,
+            _ if ends => Ending::Intended,
+            _ => Ending::None,
+        };
         let shown = self.agreement.as_ref().is_some_and(|agreement| {
             agreement.shows(action.kind, action.amount_minor, action.frequency, action.resumes_at)
         });

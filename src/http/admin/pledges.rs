@@ -131,7 +131,7 @@ async fn shown_actions(
     let row = |action: Action| {
         let refund = story.refunds.iter().find(|(id, _)| Some(id) == action.stripe_id.as_ref());
         let stands = match (action.kind, &recurring) {
-            (ActionKind::Refund | ActionKind::Cancel | ActionKind::CancelAtPeriodEnd, _) | (_, None) => {
+            (ActionKind::Refund, _) | (_, None) => {
                 standing(action.kind, action.state, refund.map(|(_, status)| status.as_str()), ending)
             }
             (_, Some(recurring)) => recurring.standing(&action),

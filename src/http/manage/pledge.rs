@@ -15,15 +15,14 @@ use super::overview::heading;
 use super::visit::{Signed, Visit};
 use super::{DonorState, Donors, words};
 use crate::clock::DAY;
-use crate::domain::action::{ActionKind, DONOR, Ending, Standing, standing};
-use crate::domain::agreement::Agreement;
+use crate::domain::action::{ActionKind, DONOR, Standing};
 use crate::domain::campaign::Misfit;
 use crate::domain::money::Money;
 use crate::domain::pledge::Frequency;
 use crate::gateway::subscription::When;
 use crate::id::{ActionId, PledgeId};
 use crate::service::act::{ActError, Asking, Wish};
-use crate::store::{Action, ManagedPledge, Recurring};
+use crate::store::{ManagedPledge, Recurring};
 
 /// Actions of a pledge that are looked through for the donor's newest.
 const MOST_ACTIONS: i64 = 50;
@@ -114,7 +113,7 @@ async fn news(
     let Some(action) = newest.filter(|action| action.asked_at > donors.clock.now() - SHOWN) else {
         return Ok(Value::from(()));
     };
-    let stands = stands_now(known, &action);
+    let stands = known.map_or(Standing::Waiting, |known| known.standing(&action));
     let says = match stands {
         Standing::Unsure => "support-news-unsure",
         Standing::Waiting => "support-news-waiting",
@@ -122,23 +121,6 @@ async fn news(
         Standing::Done => "support-news-done",
     };
     Ok(context! { says => visit.say(says), word => stands.as_str(), action => action.id.as_str() })
-}
-
-/// How far an action came, by what Stripe said since.
-fn stands_now(known: Option<&Recurring>, action: &Action) -> Standing {
-    match (action.kind, known) {
-        (ActionKind::Cancel | ActionKind::CancelAtPeriodEnd, known) => {
-            let agreement = known.and_then(|known| known.agreement.as_ref());
-            let ending = match agreement {
-                None => Ending::Over,
-                Some(Agreement { ends_at: Some(_), .. }) => Ending::Intended,
-                Some(_) => Ending::None,
-            };
-            standing(action.kind, action.state, None, ending)
-        }
-        (_, Some(known)) => known.standing(action),
-        (_, None) => Standing::Waiting,
-    }
 }
 
 /// Reads what is wished for.

@@ -25,6 +25,14 @@ async fn charged(app: &TestApp) -> Vec<String> {
     app.database.rows(rows).await
 }
 
+/// Somebody gives every month and opens their page: they, their pledge, and its page.
+async fn begun(app: &TestApp) -> (Donor<'_>, String, String) {
+    let pledge = gift(app, "monthly", Card::Works, ADDRESS, "A Reader").await;
+    app.thank().await;
+    let path = format!("/manage/pledges/{pledge}");
+    (app.donor(ADDRESS).await, pledge, path)
+}
+
 /// Submits a form of a pledge's page; the status.
 async fn submits(donor: &Donor<'_>, pledge: &str, what: &str, fields: &str) -> u16 {
     let page = donor.page(&format!("/manage/pledges/{pledge}")).await;
@@ -36,10 +44,7 @@ async fn submits(donor: &Donor<'_>, pledge: &str, what: &str, fields: &str) -> u
 async fn another_amount_is_charged_on_the_usual_day_and_told_with_old_and_new() {
     for kind in BOTH {
         let app = TestApp::start(kind).await;
-        let pledge = gift(&app, "monthly", Card::Works, ADDRESS, "A Reader").await;
-        app.thank().await;
-        let donor = app.donor(ADDRESS).await;
-        let path = format!("/manage/pledges/{pledge}");
+        let (donor, pledge, path) = begun(&app).await;
         let page = donor.page(&path).await;
         assert!(page.contains("Next charge of $5 on December 23, 2026."), "{page}");
         for wrong in ["amount=much", "amount=0.10", "amount=99999999", "amount=-5", "amount=5", ""] {
@@ -85,10 +90,7 @@ async fn another_amount_is_charged_on_the_usual_day_and_told_with_old_and_new() 
 async fn another_interval_begins_with_the_next_charge_and_a_pause_ends_on_its_day_after_a_mail() {
     for kind in BOTH {
         let app = TestApp::start(kind).await;
-        let pledge = gift(&app, "monthly", Card::Works, ADDRESS, "A Reader").await;
-        app.thank().await;
-        let donor = app.donor(ADDRESS).await;
-        let path = format!("/manage/pledges/{pledge}");
+        let (donor, pledge, path) = begun(&app).await;
         assert_eq!(submits(&donor, &pledge, "frequency", "frequency=once").await, 422);
         assert_eq!(submits(&donor, &pledge, "frequency", "frequency=annual").await, 303);
         app.settle().await;
@@ -131,10 +133,7 @@ async fn another_interval_begins_with_the_next_charge_and_a_pause_ends_on_its_da
 async fn a_pause_is_ended_early_and_a_pledge_ends_when_what_is_paid_for_does() {
     for kind in BOTH {
         let app = TestApp::start(kind).await;
-        let pledge = gift(&app, "monthly", Card::Works, ADDRESS, "A Reader").await;
-        app.thank().await;
-        let donor = app.donor(ADDRESS).await;
-        let path = format!("/manage/pledges/{pledge}");
+        let (donor, pledge, path) = begun(&app).await;
         assert_eq!(submits(&donor, &pledge, "resume", "").await, 422, "it is not paused");
         assert_eq!(submits(&donor, &pledge, "pause", "until=2027-03-01").await, 303);
         app.settle().await;
@@ -206,10 +205,7 @@ async fn what_stripe_did_not_answer_is_said_and_sent_again_and_the_card_is_chang
 async fn what_ended_at_stripe_unheard_is_found_by_the_sweep_and_shown() {
     for kind in BOTH {
         let app = TestApp::start_with(kind, &[("SWEEP_MINUTES", "15")]).await;
-        let pledge = gift(&app, "monthly", Card::Works, ADDRESS, "A Reader").await;
-        app.thank().await;
-        let donor = app.donor(ADDRESS).await;
-        let path = format!("/manage/pledges/{pledge}");
+        let (donor, pledge, path) = begun(&app).await;
         app.sandbox.fail_webhooks(WebhookFaults { drop_all: true, ..WebhookFaults::default() });
         app.sandbox.cancel_subscription(&subscription_of(&app, &pledge), false);
         app.settle().await;
