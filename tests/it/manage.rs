@@ -1,6 +1,7 @@
 //! A donor comes to what they give by a mailed link, without a password or an account.
 
 mod browser;
+mod pair;
 mod pledge;
 mod staff;
 

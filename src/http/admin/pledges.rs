@@ -104,16 +104,11 @@ pub async fn show(State(admin): State<Admin>, view: View, Path(id): Path<String>
         campaign => pledge.campaign_name, source => pledge.source,
         made => time(&admin, pledge.created_at),
         to_end => story.to_end && story.status != PledgeStatus::Canceled,
-        endable => acts && endable(&story),
+        runs_on => story.runs_on, endable => acts && story.endable(),
         mailable => acts && admin.store.has_address(&id).await?,
         payments, steps, actions, acts,
     };
     Ok(view.page("pledge", values))
-}
-
-fn endable(story: &PledgeStory) -> bool {
-    let over = matches!(story.status, PledgeStatus::Canceled | PledgeStatus::Expired | PledgeStatus::Failed);
-    story.subscription_id.is_some() && !over
 }
 
 async fn shown_actions(
@@ -178,7 +173,7 @@ fn end_form(
         title => view.say("admin-end"), id => id.as_str(), form, reason,
         amount => text::money(view.language, pledge.total()),
         frequency => view.say(&format!("frequency-{}", pledge.frequency)),
-        endable => endable(story), to_end => story.to_end,
+        endable => story.endable(), to_end => story.to_end,
         wrong => wrong.map(|id| view.say(id)),
     };
     let status = if wrong.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };

@@ -11,6 +11,7 @@ use crate::support::browser::Browser;
 use crate::support::database::Kind;
 use crate::support::erasing::gift;
 use crate::support::later::reminder;
+use crate::support::wait::until;
 
 /// What a page says in the language it is read in.
 struct Words {
@@ -77,8 +78,11 @@ async fn whole_visit(words: &Words, (width, height): (u32, u32), scripts: bool) 
     look("statement").await;
     open("/manage").await;
     browser.click("form[action*='/reminders/'] button").await;
-    says(&browser, words.overview).await;
-    assert!(browser.find_all(By::Css("form[action*='/reminders/']")).await.expect("forms").is_empty());
+    until("a page without the reminder", async || {
+        let forms = browser.find_all(By::Css("form[action*='/reminders/']")).await.ok()?;
+        (forms.is_empty() && browser.find(By::Css("a[href*='/statement']")).await.is_ok()).then_some(())
+    })
+    .await;
 
     browser.click("section a[href*='/manage/pledges/']").await;
     look("pledge").await;
