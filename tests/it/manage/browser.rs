@@ -18,6 +18,7 @@ struct Words {
     tag: &'static str,
     asked: &'static str,
     overview: &'static str,
+    card: &'static str,
     stopping: &'static str,
     stopped: &'static str,
     erasing: &'static str,
@@ -27,6 +28,7 @@ const ENGLISH: Words = Words {
     tag: "en",
     asked: "Look into your mailbox",
     overview: "What you give",
+    card: "To Stripe’s page",
     stopping: "Stripe is stopping it",
     stopped: "It is stopped",
     erasing: "You are being erased",
@@ -35,6 +37,7 @@ const RUSSIAN: Words = Words {
     tag: "ru",
     asked: "Загляните в почту",
     overview: "Ваша поддержка",
+    card: "На страницу Stripe",
     stopping: "Stripe прекращает",
     stopped: "Прекращено",
     erasing: "Вас стирают",
@@ -98,6 +101,7 @@ async fn whole_visit(words: &Words, (width, height): (u32, u32), scripts: bool) 
     browser.click("[role=status] a.button").await;
     look("changed").await;
     browser.click("form[action*='/card'] button").await;
+    says(&browser, words.card).await;
     look("card").await;
 
     open(&stop).await;

@@ -19,6 +19,7 @@ pub async fn told(app: &TestApp) -> Vec<Mail> {
     let desk = desk(app.store(), &app.clock, "UTC");
     let worker = NoticeWorker { desk, gateway: app.gateway(), renewal_notice_days: 7 };
     while worker.run_once().await.expect("they are told") > 0 {}
+    worker.tell_of_renewals().await.expect("they are told");
     app.mails().await
 }
 
@@ -282,6 +283,26 @@ async fn what_ended_here_and_goes_on_at_stripe_is_found_by_the_sweep_shown_and_s
         app.swept().await;
         assert_eq!(app.metric("mainstay_breaks_open").await, "0");
         told(&app).await;
+        app.finish().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gift_a_year_that_is_to_become_monthly_is_not_told_as_another_year() {
+    for kind in BOTH {
+        let app = TestApp::start(kind).await;
+        let pledge = gift(&app, "annual", Card::Works, ADDRESS, "A Reader").await;
+        gift(&app, "annual", Card::Works, ADDRESS, "A Reader").await;
+        app.thank().await;
+        let donor = app.donor(ADDRESS).await;
+        assert_eq!(submits(&donor, &pledge, "frequency", "frequency=monthly").await, 303);
+        app.settle().await;
+        assert_eq!(told(&app).await[0].facts["next_on"], "2027-11-23");
+        app.clock.advance(359 * DAY);
+        app.settle().await;
+        let mails = told(&app).await;
+        let renewals: Vec<&str> = mails.iter().map(|mail| mail.kind.as_str()).collect();
+        assert_eq!(renewals, ["renewal_notice"], "of the other alone, on {kind:?}");
         app.finish().await;
     }
 }
