@@ -55,6 +55,12 @@ impl Store {
         Ok(self.db.read(unsummed).maybe::<(i64,)>().await?.map(|(turns,)| turns))
     }
 
+    /// How many turns were ever taken, by whatever process: as long as that stays, the books do.
+    pub async fn turns_taken(&self) -> Result<i64, StoreError> {
+        let taken = "SELECT taken FROM turns WHERE name = 'reconcile'";
+        Ok(self.db.read(taken).one::<(i64,)>().await?.0)
+    }
+
     /// The first month after this one in which there is any sum.
     pub async fn month_after(&self, month: i64) -> Result<Option<i64>, StoreError> {
         let next = "SELECT MIN(month) AS month FROM (\

@@ -403,6 +403,7 @@ dash-chart-title = What came in by month, { $currency }
 dash-chart-description = { $year } as a whole line with round marks, { $before } as a broken line with square ones. The table has the same figures.
 dash-nothing = Nothing has come in yet.
 what-it-means = What it means
+as-of = As of
 as-table = As a table
 month = Month
 col-status = Status

@@ -407,6 +407,7 @@ dash-chart-title = Поступления по месяцам, { $currency }
 dash-chart-description = { $year } – сплошная линия с круглыми точками, { $before } – прерывистая с квадратными. Те же числа есть в таблице.
 dash-nothing = Пока ничего не поступило.
 what-it-means = Что это значит
+as-of = По состоянию на
 as-table = Таблицей
 month = Месяц
 col-status = Состояние

@@ -1,6 +1,7 @@
 //! The newsroom's pages about money: figures, lists, stories and events, and how they are to be looked at.
 
 pub mod browser;
+mod figures;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -136,6 +137,12 @@ async fn a_parked_event_is_seen_and_replayed_by_whoever_may() {
     }
 }
 
+/// The first file a report's page leads to.
+fn link_to_file(page: &str) -> String {
+    let (_, file) = page.split_once("<a href=\"/v1/").expect("a file");
+    file.split('"').next().expect("an address").replace("&amp;", "&")
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_report_has_a_page_with_its_definitions_and_its_files() {
     for kind in BOTH {
@@ -153,8 +160,7 @@ async fn each_report_has_a_page_with_its_definitions_and_its_files() {
         }
         let revenue = app.look("/admin/reports/revenue", &cookie).await.body;
         assert!(revenue.contains("2026-11") && revenue.contains(">$3<"), "{revenue}");
-        let (_, file) = revenue.split_once("<a href=\"/v1/").expect("a file");
-        let file = format!("/v1/{}", file.split('"').next().expect("an address").replace("&amp;", "&"));
+        let file = format!("/v1/{}", link_to_file(&revenue));
         let csv = app.look(&file, &cookie).await;
         assert!(csv.status == 200 && csv.body.starts_with("period,currency"), "{}", csv.body);
         let wrong = app.look("/admin/reports/revenue?from=2026-12-01&to=2026-11-01", &cookie).await;

@@ -37,6 +37,7 @@ use crate::service::admin::AdminError;
 use crate::service::admin::sign_in::SignIn;
 use crate::service::later::{Asking, Desk};
 use crate::store::Store;
+use crate::service::reports::at_hand::AtHand;
 
 pub use super::form::Form;
 pub use guard::Who;
@@ -62,6 +63,8 @@ pub struct Newsroom {
     /// None where there is no key for it: nobody can sign in.
     pub sign_in: Option<SignIn>,
     /// How often one may try to sign in.
+    /// What the dashboard shows of what recurs.
+    pub at_hand: AtHand,
     pub limits: Limits,
 }
 

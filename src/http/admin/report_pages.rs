@@ -9,7 +9,7 @@ use minijinja::{Value, context};
 use url::form_urlencoded;
 
 use super::super::error::ApiError;
-use super::list::{Asked, choices};
+use super::list::{Asked, choices, time};
 use super::{Admin, Newsroom, View};
 use crate::domain::field::{Fields, Given};
 use crate::domain::report::query::{Name, Query};
@@ -59,7 +59,8 @@ pub async fn show(
             return Ok(view.answer(StatusCode::UNPROCESSABLE_ENTITY, "report", context! { wrong, ..form }));
         }
     };
-    let report = run(&admin.store, &admin.zone, admin.clock.now(), &query).await?;
+    let now = admin.clock.now();
+    let report = run(&admin.store, &admin.zone, now, &query).await?;
     let head = report.head;
     let rows = match report.rows.all(LINES).await {
         Ok(rows) => rows,
@@ -73,7 +74,8 @@ pub async fn show(
         .into_iter()
         .map(|row| row.iter().zip(&head.columns).map(|(cell, column)| shown(&view, cell, column.name)).collect())
         .collect();
-    Ok(view.page("report", context! { rows, columns => columns(&head), time_zone => head.time_zone, ..form }))
+    let (time_zone, as_of) = (head.time_zone.clone(), time(&admin, now));
+    Ok(view.page("report", context! { rows, columns => columns(&head), time_zone, as_of, ..form }))
 }
 
 /// What was said in the address, and a year up to the end of this month where nothing was.
