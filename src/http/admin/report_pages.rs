@@ -74,8 +74,10 @@ pub async fn show(
         .into_iter()
         .map(|row| row.iter().zip(&head.columns).map(|(cell, column)| shown(&view, cell, column.name)).collect())
         .collect();
-    let (time_zone, as_of) = (head.time_zone.clone(), time(&admin, now));
-    Ok(view.page("report", context! { rows, columns => columns(&head), time_zone, as_of, ..form }))
+    Ok(view.page(
+        "report",
+        context! { rows, columns => columns(&view, &head), time_zone => head.time_zone, as_of => time(&admin, now), ..form },
+    ))
 }
 
 /// What was said in the address, and a year up to the end of this month where nothing was.
@@ -112,10 +114,10 @@ fn form(view: &View, name: Name, said: &[(&'static str, String)]) -> Value {
     }
 }
 
-fn columns(head: &Head) -> Vec<Value> {
+fn columns(view: &View, head: &Head) -> Vec<Value> {
     let column = |column: &crate::domain::report::table::Column| {
-        let name = column.name.replace('_', " ");
-        context! { name, definition => column.definition, number => is_number(column.kind) }
+        let definition = text::meaning(view.language, column.definition);
+        context! { name => view.say(&format!("column-{}", column.name)), definition, number => is_number(column.kind) }
     };
     head.columns.iter().map(column).collect()
 }
@@ -128,6 +130,7 @@ fn shown(view: &View, cell: &Cell, column: &str) -> Value {
     let (text, number) = match cell {
         Cell::Nothing => ("–".to_owned(), false),
         Cell::Text(text) if text.is_empty() => ("–".to_owned(), false),
+        Cell::Text(word) if column == "frequency" => (view.say(&format!("frequency-{word}")), false),
         Cell::Text(text) => (text.clone(), false),
         Cell::Date(date) => (date.to_string(), false),
         Cell::Count(count) => (count.to_string(), true),
