@@ -2,6 +2,7 @@
 
 pub mod browser;
 mod figures;
+mod openings;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
