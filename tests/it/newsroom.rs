@@ -1,6 +1,7 @@
 //! The newsroom's pages about money: figures, lists, stories and events, and how they are to be looked at.
 
 pub mod browser;
+mod every_page;
 mod figures;
 mod openings;
 
