@@ -230,10 +230,15 @@ impl Store {
 
     /// Whether somebody can be written to about a pledge.
     pub async fn has_address(&self, id: &PledgeId) -> Result<bool, StoreError> {
+        Ok(self.address_of(id).await?.is_some())
+    }
+
+    /// The donor of a pledge and their sealed address, where it is still known.
+    pub async fn address_of(&self, id: &PledgeId) -> Result<Option<(String, Vec<u8>)>, StoreError> {
         let mut tx = self.db.begin_read().await?;
         let known = tx.address_of(id.as_str()).await?;
         tx.rollback().await?;
-        Ok(known.is_some_and(|(_, sealed)| !sealed.is_empty()))
+        Ok(known.filter(|(_, sealed)| !sealed.is_empty()))
     }
 
     /// A pledge as its donor sees it.

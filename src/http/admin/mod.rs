@@ -7,6 +7,7 @@
 
 mod audit;
 mod charts;
+mod donor;
 mod donor_link;
 mod events;
 mod guard;
@@ -36,6 +37,7 @@ use crate::id::Random;
 use crate::service::admin::AdminError;
 use crate::service::admin::sign_in::SignIn;
 use crate::service::later::{Asking, Desk};
+use crate::service::reports::at_hand::AtHand;
 use crate::store::Store;
 
 pub use super::form::Form;
@@ -61,6 +63,8 @@ pub struct Newsroom {
     pub desk: Option<Desk>,
     /// None where there is no key for it: nobody can sign in.
     pub sign_in: Option<SignIn>,
+    /// What the dashboard shows of what recurs.
+    pub at_hand: AtHand,
     /// How often one may try to sign in.
     pub limits: Limits,
 }

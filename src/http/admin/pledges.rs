@@ -96,6 +96,7 @@ pub async fn show(State(admin): State<Admin>, view: View, Path(id): Path<String>
         })
         .collect();
     let actions = shown_actions(&admin, &view, &pledge, &story).await?;
+    let known = admin.store.has_address(&id).await?;
     let values = context! {
         title => format!("{} {}", view.say("admin-pledge"), written(pledge.total().amount_minor)),
         id => id.as_str(),
@@ -105,7 +106,8 @@ pub async fn show(State(admin): State<Admin>, view: View, Path(id): Path<String>
         made => time(&admin, pledge.created_at),
         to_end => story.to_end && story.status != PledgeStatus::Canceled,
         runs_on => story.runs_on, endable => acts && story.endable(),
-        mailable => acts && admin.store.has_address(&id).await?,
+        mailable => acts && known,
+        openable => known && view.may(Role::Admin),
         payments, steps, actions, acts,
     };
     Ok(view.page("pledge", values))

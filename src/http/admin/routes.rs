@@ -5,7 +5,9 @@ use axum::handler::Handler;
 use axum::routing::{self, MethodRouter};
 
 use super::Admin;
-use super::{audit, donor_link, events, home, me, payments, people, pledges, report_pages, reports, sessions, sign_in};
+use super::{
+    audit, donor, donor_link, events, home, me, payments, people, pledges, report_pages, reports, sessions, sign_in,
+};
 use crate::domain::admin::{Role, Scope};
 use crate::service::admin::access::Signed;
 
@@ -78,6 +80,8 @@ pub(super) fn all() -> Vec<Route> {
         post("/admin/pledges/{id}/end", Needs(Finance), pledges::end),
         get("/admin/pledges/{id}/mail-link", Needs(Finance), donor_link::ask),
         post("/admin/pledges/{id}/mail-link", Needs(Finance), donor_link::send),
+        get("/admin/pledges/{id}/donor", Needs(Admin), donor::ask),
+        post("/admin/pledges/{id}/donor", Needs(Admin), donor::show),
         post("/admin/actions/{id}/again", Needs(Finance), pledges::again),
         get("/admin/payments", Needs(Viewer), payments::list),
         get("/admin/payments/{id}/refund", Needs(Finance), payments::ask_refund),
