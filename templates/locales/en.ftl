@@ -66,6 +66,7 @@ cancelled-lead = You left the payment page before paying. That is all right; you
 give-again = Back to the form
 ended-title = This campaign has ended
 ended-lead = Thank you to everybody who gave. You can still support us on our giving page.
+ended-thanks = Thank you to everybody who gave.
 upcoming-title = This campaign has not begun yet
 upcoming-lead = Please come back a little later.
 

@@ -84,6 +84,12 @@ pub fn read(page: &str) -> String {
     signs.iter().fold(page.to_owned(), |page, (escaped, sign)| page.replace(escaped, sign))
 }
 
+/// A page that was fetched as anything is.
+pub fn text(body: Value) -> String {
+    let Value::String(page) = body else { panic!("a page: {body}") };
+    page
+}
+
 /// The version of the campaign that a page shows.
 pub fn version(page: &str) -> String {
     let (_, rest) = page.split_once("name=\"version\" value=\"").expect("a form");
@@ -169,6 +175,7 @@ async fn what_the_page_makes_is_what_the_file_says_and_each_undoes_the_other() {
             "{}",
             read(&made.body)
         );
+        assert_eq!(room.create(&[]).await.status, 303, "a form that was sent twice");
         assert!(room.app.look("/admin/campaigns/winter?saved=1&lang=en", &room.admin).await.body.contains("Saved."));
         // Field by field the same; so nothing is to be written.
         assert_eq!(room.apply(SAMPLE).await.1, "unchanged: campaign winter\n", "on {kind:?}");
@@ -293,7 +300,7 @@ async fn of_two_who_make_one_of_the_same_name_one_is_told_to_choose_another() {
 async fn an_end_by_hand_is_at_once_and_once_and_can_be_taken_back() {
     for kind in BOTH {
         let room = Newsroom::start(kind).await;
-        let give = async || room.app.get("/give?campaign=winter&lang=en").await.1.to_string();
+        let give = async || text(room.app.get("/give?campaign=winter&lang=en").await.1);
         assert_eq!(room.create(&[("starts_at", ""), ("ends_at", "")]).await.status, 303);
         assert!(give().await.contains("Every dollar pays"));
         let asked = read(&room.app.look("/admin/campaigns/winter/end?lang=en", &room.admin).await.body);
@@ -303,7 +310,10 @@ async fn an_end_by_hand_is_at_once_and_once_and_can_be_taken_back() {
         assert!(give().await.contains("Every dollar pays"), "asking ends nothing");
         let end = async || room.app.submit("/admin/campaigns/winter/end?lang=en", Some(&room.admin), &[]).await;
         assert_eq!(end().await.location, "/admin/campaigns/winter?saved=1");
-        assert!(give().await.contains("This campaign has ended"), "on {kind:?}");
+        let ended = read(&give().await);
+        assert!(ended.contains("This campaign has ended"), "on {kind:?}: {ended}");
+        // It leads to where gifts are still taken, and nowhere when there is no such page.
+        assert!(ended.contains("support us on our giving page") && ended.contains("href=\"/give?lang=en\""), "{ended}");
         let again = end().await;
         assert!(again.status == 409 && again.body.contains("it is ended"), "{}", again.body);
         assert_eq!(room.audited().await.len(), 2);
@@ -313,6 +323,15 @@ async fn an_end_by_hand_is_at_once_and_once_and_can_be_taken_back() {
         let shown = version(&room.page().await);
         assert_eq!(room.change(&shown, &[("starts_at", ""), ("ends_at", "")]).await.status, 303);
         assert!(give().await.contains("Every dollar pays"), "on {kind:?}");
+        // What has not begun does not end: its times are changed.
+        let shown = version(&room.page().await);
+        assert_eq!(room.change(&shown, &[]).await.status, 303);
+        let scheduled = end().await;
+        assert!(scheduled.status == 409 && scheduled.body.contains("it is scheduled"), "{}", scheduled.body);
+        assert_eq!(room.app.submit("/admin/campaigns/default/end", Some(&room.admin), &[]).await.status, 303);
+        let ended = read(&text(room.app.get("/give?lang=en").await.1));
+        assert!(ended.contains("This campaign has ended") && ended.contains("Thank you to everybody"), "{ended}");
+        assert!(!ended.contains("our giving page") && !ended.contains("class=\"button\""), "{ended}");
         assert_eq!(room.app.look("/admin/campaigns/none/end", &room.admin).await.status, 404);
         assert_eq!(room.app.submit("/admin/campaigns/none/end", Some(&room.admin), &[]).await.status, 404);
         room.app.finish().await;

@@ -7,7 +7,7 @@ use minijinja::{Value, context};
 use super::super::pages;
 use super::super::widget::WIDGET;
 use super::reader::Reader;
-use crate::domain::campaign::{Accent, Campaign, Offer, Season};
+use crate::domain::campaign::{Accent, Campaign, DEFAULT, Offer, Season};
 use crate::domain::field::{FieldError, Fields};
 use crate::domain::language::Language;
 use crate::domain::money::{Currency, Money};
@@ -54,10 +54,9 @@ impl Choice {
 pub fn form(reader: &Reader<'_>, campaign: &Campaign, choice: &Choice, errors: &[FieldError], now: i64) -> Response {
     match campaign.season(now) {
         Season::Running => {}
-        Season::Ended => return reader.message(StatusCode::OK, "ended-title", "ended-lead", "to-giving-page"),
-        Season::Scheduled => {
-            return reader.message(StatusCode::OK, "upcoming-title", "upcoming-lead", "to-giving-page");
-        }
+        Season::Ended if campaign.slug == DEFAULT => return reader.closed("ended-title", "ended-thanks"),
+        Season::Ended => return reader.closed("ended-title", "ended-lead"),
+        Season::Scheduled => return reader.closed("upcoming-title", "upcoming-lead"),
     }
     let status = if errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let values = context! { preview => false, ..values(reader, campaign, choice, errors) };

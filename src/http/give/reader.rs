@@ -59,6 +59,15 @@ impl<'a> Reader<'a> {
         self.page(status, "message", &self.say(title), values)
     }
 
+    /// A page that says why there is no form. It leads to the campaign that is taken where none is named; from that one
+    /// nowhere, for it would lead to itself.
+    pub fn closed(&self, title: &str, lead: &str) -> Response {
+        let elsewhere = self.campaign.is_some_and(|campaign| campaign.slug != DEFAULT);
+        let back = elsewhere.then(|| format!("/give?lang={}", self.language.as_str()));
+        let values = context! { lead => self.say(lead), back, back_label => self.say("to-giving-page") };
+        self.page(StatusCode::OK, "message", &self.say(title), values)
+    }
+
     fn wait(&self, seconds: u32) -> String {
         let minutes = seconds.div_ceil(60);
         text::say(self.language, "rate-limited", &[("count", minutes.into()), ("n", minutes.to_string().into())])

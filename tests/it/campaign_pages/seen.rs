@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{Newsroom, read, typed};
+use super::{Newsroom, read, text, typed};
 use crate::support::database::{BOTH, Kind};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -24,7 +24,7 @@ async fn a_campaign_begins_and_ends_to_the_second_on_the_page_and_in_the_api() {
             app.clock.advance(seconds);
             let (_, campaign) = app.get("/v1/campaigns/winter?lang=en").await;
             assert_eq!(campaign["season"], season, "after {seconds} on {kind:?}");
-            let page = app.get("/give?campaign=winter&lang=en").await.1.to_string();
+            let page = text(app.get("/give?campaign=winter&lang=en").await.1);
             assert!(page.contains(title), "after {seconds} on {kind:?}: {page}");
             let list = app.look("/admin/campaigns?lang=en", &room.viewer).await.body;
             assert!(list.contains(&format!("<td>{state}</td>")), "{list}");
@@ -86,7 +86,7 @@ async fn a_preview_is_the_giving_page_of_what_is_typed_and_nothing_can_be_given_
         // In its own colour, which no address of the stored campaign has.
         assert!(page.contains("/give/style.css?campaign=winter&accent=123456"), "{page}");
         let style =
-            async |accent: &str| room.app.get(&format!("/give/style.css?campaign=winter{accent}")).await.1.to_string();
+            async |accent: &str| text(room.app.get(&format!("/give/style.css?campaign=winter{accent}")).await.1);
         assert!(style("&accent=123456").await.contains("--donate-accent: #123456"));
         assert!(style("").await.contains("--donate-accent: #1f5f8b"));
         assert!(!style("&accent=").await.contains("--donate-accent: #1f5f8b"));
