@@ -4,18 +4,19 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use clap::{Args, Subcommand};
 
 use super::{CliError, open_existing, print, sources};
 use crate::clock::Clock;
 use crate::config::{BasicFlags, Basics};
-use crate::domain::campaign::{Campaign, Season};
-use crate::domain::campaign_file::CampaignFile;
-use crate::domain::field::FieldError;
+use crate::domain::campaign::Campaign;
+use crate::domain::campaign_file::{CampaignFile, Mistake, picture};
+use crate::domain::language::Language;
 use crate::domain::money::Money;
-use crate::store::Store;
+use crate::id::Random;
+use crate::service::admin::COMMAND_LINE;
+use crate::service::campaigns::{CampaignError, Campaigns, Expected, Put, said};
+use crate::store::{Fixed, Store};
 
 /// The longest file that is read, and the longest picture.
 const MAX_FILE: u64 = 64 * 1024;
@@ -79,7 +80,7 @@ async fn list(asked: Settings) -> Result<(), CliError> {
     let mut text = String::new();
     for slug in store.campaign_slugs().await? {
         if let Some(campaign) = store.campaign(&slug).await? {
-            let _ = writeln!(text, "{slug:<24} {:<9} {}", season(&campaign, now), campaign.name);
+            let _ = writeln!(text, "{slug:<24} {:<9} {}", campaign.season(now).as_str(), campaign.name);
         }
     }
     store.close().await;
@@ -99,17 +100,22 @@ async fn show(asked: Show) -> Result<(), CliError> {
 async fn apply(asked: Apply) -> Result<(), CliError> {
     let file = read(&asked.file)?;
     let (store, basics) = open(asked.settings).await?;
-    let campaign = file.read(basics.time_zone.zone()).map_err(|errors| refused(&asked.file, &errors))?;
-    let before = store.campaign(&campaign.slug).await?;
-    let done = match &before {
-        Some(before) if *before == campaign => "unchanged",
-        Some(_) => "changed",
-        None => "made",
-    };
-    if done != "unchanged" {
-        store.put_campaign(&campaign, Clock::system().now()).await?;
-    }
+    // Days are counted as the database counts them.
+    let zone = store.fixed(Fixed::TimeZone).await?.and_then(|name| jiff::tz::TimeZone::get(&name).ok());
+    let zone = zone.unwrap_or_else(|| basics.time_zone.zone().clone());
+    let campaigns = Campaigns { store: store.clone(), clock: Clock::system(), random: Random::system(), zone };
+    let put = campaigns.put(COMMAND_LINE, &file, Expected::Anything).await;
     store.close().await;
+    let (put, campaign) = put.map_err(|error| match error {
+        CampaignError::Wrong(mistakes) => refused(&asked.file, &mistakes),
+        CampaignError::Store(error) => error.into(),
+        other => CliError::Failed(other.to_string()),
+    })?;
+    let done = match put {
+        Put::Made => "made",
+        Put::Changed => "changed",
+        Put::Unchanged => "unchanged",
+    };
     print(&format!("{done}: campaign {}\n", campaign.slug))
 }
 
@@ -118,15 +124,10 @@ fn read(path: &Path) -> Result<CampaignFile, CliError> {
     let text = String::from_utf8(bytes(path)?).map_err(|_| failed(path, "it is not UTF-8"))?;
     let mut file: CampaignFile = toml::from_str(&text).map_err(|error| failed(path, error.to_string().trim_end()))?;
     if let Some(logo) = &file.logo {
-        let picture = path.parent().unwrap_or(Path::new("")).join(logo);
-        let kind = match picture.extension().and_then(|extension| extension.to_str()) {
-            Some("png") => "png",
-            Some("svg") => "svg+xml",
-            Some("webp") => "webp",
-            Some("jpg" | "jpeg") => "jpeg",
-            _ => return Err(failed(&picture, "expected a .png, .svg, .webp or .jpg file")),
-        };
-        file.logo = Some(format!("data:image/{kind};base64,{}", STANDARD.encode(bytes(&picture)?)));
+        let path = path.parent().unwrap_or(Path::new("")).join(logo);
+        let name = path.display().to_string();
+        let data = picture(&name, &bytes(&path)?);
+        file.logo = Some(data.ok_or_else(|| failed(&path, "expected a .png, .svg, .webp or .jpg file"))?);
     }
     Ok(file)
 }
@@ -143,11 +144,11 @@ fn failed(path: &Path, why: &str) -> CliError {
     CliError::Failed(format!("{}: {why}", path.display()))
 }
 
-fn refused(path: &Path, errors: &[FieldError]) -> CliError {
-    let count = errors.len();
+fn refused(path: &Path, mistakes: &[Mistake]) -> CliError {
+    let count = mistakes.len();
     let mut text = format!("{} has {count} problem{}:", path.display(), if count == 1 { "" } else { "s" });
-    for error in errors {
-        let _ = write!(text, "\n  {}: {}", error.field, error.message);
+    for mistake in mistakes {
+        let _ = write!(text, "\n  {}: {}", mistake.place, said(Language::En, mistake));
     }
     text.push_str("\nNothing was changed.");
     CliError::Failed(text)
@@ -158,16 +159,8 @@ fn shown(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(64).collect()
 }
 
-fn season(campaign: &Campaign, now: i64) -> &'static str {
-    match campaign.season(now) {
-        Season::Upcoming => "upcoming",
-        Season::Open => "open",
-        Season::Ended => "ended",
-    }
-}
-
 fn described(campaign: &Campaign, now: i64) -> String {
-    let mut text = format!("{} ({})\n{}\n\n", campaign.slug, season(campaign, now), campaign.name);
+    let mut text = format!("{} ({})\n{}\n\n", campaign.slug, campaign.season(now).as_str(), campaign.name);
     for offer in &campaign.offers {
         let amounts: Vec<String> =
             offer.suggested_minor.iter().map(|minor| Money::new(*minor, offer.currency).to_string()).collect();

@@ -80,8 +80,13 @@ impl Accent {
 
     /// As CSS writes it.
     pub fn css(self) -> String {
+        format!("#{}", self.digits())
+    }
+
+    /// The same without the sign before it, as an address takes it.
+    pub fn digits(self) -> String {
         let [red, green, blue] = self.0;
-        format!("#{red:02x}{green:02x}{blue:02x}")
+        format!("{red:02x}{green:02x}{blue:02x}")
     }
 
     /// Black or white, whichever stands out more on it (source: WCAG 2.2, relative luminance and contrast ratio). One of
@@ -193,9 +198,32 @@ impl Fee {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, utoipa::ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Season {
-    Upcoming,
-    Open,
+    /// The word of the API, which widgets in readers' caches go by.
+    #[serde(rename = "upcoming")]
+    Scheduled,
+    #[serde(rename = "open")]
+    Running,
     Ended,
+}
+
+impl Season {
+    /// At `now` (unix seconds), with a beginning and an end.
+    pub fn at(now: i64, starts_at: Option<i64>, ends_at: Option<i64>) -> Self {
+        match (starts_at, ends_at) {
+            (_, Some(end)) if now >= end => Self::Ended,
+            (Some(start), _) if now < start => Self::Scheduled,
+            _ => Self::Running,
+        }
+    }
+
+    /// The word for whoever runs campaigns, on pages and in the terminal.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Scheduled => "scheduled",
+            Self::Running => "running",
+            Self::Ended => "ended",
+        }
+    }
 }
 
 impl Campaign {
@@ -243,11 +271,12 @@ impl Campaign {
 
     /// Whether it takes gifts at `now` (unix seconds).
     pub fn season(&self, now: i64) -> Season {
-        match (self.starts_at, self.ends_at) {
-            (_, Some(end)) if now >= end => Season::Ended,
-            (Some(start), _) if now < start => Season::Upcoming,
-            _ => Season::Open,
-        }
+        Season::at(now, self.starts_at, self.ends_at)
+    }
+
+    /// When it next begins or ends, after `now` (unix seconds).
+    pub fn turns_at(&self, now: i64) -> Option<i64> {
+        [self.starts_at, self.ends_at].into_iter().flatten().filter(|at| *at > now).min()
     }
 
     /// Its heading in a language.
@@ -310,9 +339,10 @@ mod tests {
     #[test]
     fn a_campaign_takes_gifts_from_its_start_until_before_its_end() {
         let mut campaign = Campaign::plain("a", "A", Currency::parse("USD").unwrap(), Frequency::Once, Vec::new());
-        assert_eq!(campaign.season(i64::MIN), Season::Open);
+        assert_eq!((campaign.season(i64::MIN), campaign.turns_at(i64::MIN)), (Season::Running, None));
         (campaign.starts_at, campaign.ends_at) = (Some(10), Some(20));
         let seasons = [9, 10, 19, 20].map(|now| campaign.season(now));
-        assert_eq!(seasons, [Season::Upcoming, Season::Open, Season::Open, Season::Ended]);
+        assert_eq!(seasons, [Season::Scheduled, Season::Running, Season::Running, Season::Ended]);
+        assert_eq!([9, 10, 19, 20].map(|now| campaign.turns_at(now)), [Some(10), Some(20), Some(20), None]);
     }
 }

@@ -271,8 +271,8 @@ pub fn is_source(text: &str) -> bool {
 
 fn out_of_season(season: Season) -> Option<FieldError> {
     match season {
-        Season::Open => None,
-        Season::Upcoming => Some(FieldError::new("campaign", "upcoming", "this campaign has not begun yet")),
+        Season::Running => None,
+        Season::Scheduled => Some(FieldError::new("campaign", "upcoming", "this campaign has not begun yet")),
         Season::Ended => Some(FieldError::new("campaign", "ended", "this campaign has ended")),
     }
 }

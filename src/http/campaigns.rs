@@ -20,6 +20,9 @@ use crate::domain::new_reminder;
 use crate::domain::pledge::Frequency;
 use crate::text::{self, Template};
 
+/// How long a campaign may be kept by caches, in seconds.
+const MAX_AGE: i64 = 60;
+
 /// The texts of the form. What it says when it cannot reach us is in itself.
 const TEXTS: [&str; 74] = [
     "how-often",
@@ -276,8 +279,12 @@ pub async fn show(
     let campaign = find(&state, &slug).await?;
     let asked = asked_language(query.as_deref());
     let language = language(asked, &headers, campaign.default_language);
-    let body = CampaignBody::of(&campaign, language, state.pledges.clock.now(), state.later.asking.today());
-    let cached = [(header::CACHE_CONTROL, "public, max-age=60"), (header::VARY, "accept-language")];
+    let now = state.pledges.clock.now();
+    let body = CampaignBody::of(&campaign, language, now, state.later.asking.today());
+    // No cache tells of it as it was before it began or ended.
+    let age = campaign.turns_at(now).map_or(MAX_AGE, |turn| MAX_AGE.min(turn - now));
+    let cached =
+        [(header::CACHE_CONTROL, format!("public, max-age={age}")), (header::VARY, "accept-language".to_owned())];
     Ok((cached, axum::Json(body)).into_response())
 }
 

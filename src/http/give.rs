@@ -1,6 +1,9 @@
 //! The giving pages: a plain form that works without a script and from other sites' pages, upgraded by the widget; and
 //! what a donor sees on coming back.
 
+mod form;
+mod reader;
+
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::BytesRejection;
@@ -8,23 +11,24 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Redirect, Response};
 use axum::routing::get;
-use minijinja::{Value, context};
+use minijinja::context;
 use url::form_urlencoded;
 
 use super::client::Client;
 use super::error::ApiError;
 use super::extract::{MAX_FIELDS, media_type};
 use super::state::Giving;
-use super::widget::WIDGET;
 use super::{campaigns, pages, pledges};
-use crate::domain::campaign::{Campaign, DEFAULT, Season};
-use crate::domain::field::{FieldError, Fields, Given};
-use crate::domain::language::Language;
-use crate::domain::money::{Currency, Money};
-use crate::domain::new_pledge::{Asked, is_source};
-use crate::domain::pledge::{Frequency, PledgeStatus};
+use crate::domain::campaign::{Accent, Campaign, DEFAULT};
+use crate::domain::field::{Fields, Given};
+use crate::domain::new_pledge::Asked;
+use crate::domain::pledge::PledgeStatus;
 use crate::store::Pledge;
 use crate::text;
+use form::{Choice, form};
+use reader::Reader;
+
+pub use form::preview;
 
 pub fn routes(state: Giving) -> Router {
     Router::new()
@@ -37,110 +41,6 @@ pub fn routes(state: Giving) -> Router {
         .route("/give/status.js", get(pages::script))
         .route("/give/{*nothing}", get(missing))
         .with_state(state)
-}
-
-/// What somebody chose so far.
-#[derive(Debug, Default)]
-struct Choice {
-    campaign: String,
-    frequency: String,
-    amount: String,
-    currency: String,
-    other: String,
-    source: String,
-    cover_fee: bool,
-}
-
-impl Choice {
-    /// Of a form, or of a link: those are written as the widget reads them, `d_freq=monthly&d_amount=5`.
-    fn of(fields: &Fields) -> Self {
-        let text = |name| fields.text(name).ok().flatten();
-        let either = |name, link| text(name).or_else(|| text(link)).unwrap_or_default().to_owned();
-        let source = either("source", "d_ref");
-        Self {
-            campaign: either("campaign", "d_campaign"),
-            frequency: either("frequency", "d_freq"),
-            amount: either("amount", "d_amount"),
-            currency: text("currency").unwrap_or_default().to_owned(),
-            other: text("other_amount").unwrap_or_default().to_owned(),
-            source: if is_source(&source) { source } else { String::new() },
-            cover_fee: fields.flag("cover_fee").unwrap_or(false),
-        }
-    }
-
-    /// The amount that counts: what was typed, or what was picked.
-    fn amount(&self) -> &str {
-        if self.other.is_empty() { &self.amount } else { &self.other }
-    }
-}
-
-/// Who reads a page: in which language, of which campaign.
-struct Reader<'a> {
-    language: Language,
-    campaign: Option<&'a Campaign>,
-    /// The address of this page in another language, but for the language.
-    here: String,
-}
-
-impl<'a> Reader<'a> {
-    fn of(campaign: Option<&'a Campaign>, query: Option<&str>, headers: &HeaderMap, path: &str) -> Self {
-        let default = campaign.map_or(Language::En, |campaign| campaign.default_language);
-        let language = campaigns::language(campaigns::asked_language(query), headers, default);
-        let mut kept = form_urlencoded::Serializer::new(String::new());
-        let fields = form_urlencoded::parse(query.unwrap_or_default().as_bytes()).take(MAX_FIELDS);
-        kept.extend_pairs(fields.filter(|(name, _)| name != "lang"));
-        Self { language, campaign, here: format!("{path}?{}", kept.finish()) }
-    }
-
-    fn say(&self, id: &str) -> String {
-        text::say(self.language, id, &[])
-    }
-
-    /// Renders a page with what every page needs.
-    fn page(&self, status: StatusCode, name: &str, title: &str, values: Value) -> Response {
-        let languages = pages::languages(&self.here);
-        let (slug, logo) = match self.campaign {
-            Some(campaign) => (campaign.slug.as_str(), campaign.look.logo.as_deref()),
-            None => (DEFAULT, None),
-        };
-        let values = context! { title, languages, campaign => slug, logo, ..values };
-        pages::page(status, name, self.language, values)
-    }
-
-    /// A page that says one thing and leads back to the form.
-    fn message(&self, status: StatusCode, title: &str, lead: &str, back_label: &str) -> Response {
-        self.says(status, title, &self.say(lead), back_label)
-    }
-
-    /// The same in words that were put together.
-    fn says(&self, status: StatusCode, title: &str, lead: &str, back_label: &str) -> Response {
-        let slug = self.campaign.map_or(DEFAULT, |campaign| campaign.slug.as_str());
-        let back = format!("/give?campaign={slug}&lang={}", self.language.as_str());
-        let values = context! { lead, back, back_label => self.say(back_label) };
-        self.page(status, "message", &self.say(title), values)
-    }
-
-    fn wait(&self, seconds: u32) -> String {
-        let minutes = seconds.div_ceil(60);
-        text::say(self.language, "rate-limited", &[("count", minutes.into()), ("n", minutes.to_string().into())])
-    }
-
-    /// A page for people in place of problem+json.
-    fn problem(&self, error: &ApiError) -> Response {
-        let (title, lead) = match error.status() {
-            StatusCode::NOT_FOUND => ("missing-title", self.say("missing-lead")),
-            StatusCode::TOO_MANY_REQUESTS => ("limited-title", self.wait(error.retry_after().unwrap_or(60))),
-            StatusCode::BAD_GATEWAY | StatusCode::SERVICE_UNAVAILABLE => {
-                ("unavailable-title", self.say("unavailable-lead"))
-            }
-            _ => ("failed-title", self.say("failed-lead")),
-        };
-        let mut response = self.says(error.status(), title, &lead, "to-giving-page");
-        if let Some(seconds) = error.retry_after() {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-        }
-        response
-    }
 }
 
 async fn show(State(state): State<Giving>, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
@@ -199,78 +99,6 @@ async fn submit(
 
 async fn campaign(state: &Giving, choice: &Choice) -> Result<Campaign, ApiError> {
     campaigns::find(state, if choice.campaign.is_empty() { DEFAULT } else { &choice.campaign }).await
-}
-
-/// The form, or why there is none.
-fn form(reader: &Reader<'_>, campaign: &Campaign, choice: &Choice, errors: &[FieldError], now: i64) -> Response {
-    match campaign.season(now) {
-        Season::Open => {}
-        Season::Ended => return reader.message(StatusCode::OK, "ended-title", "ended-lead", "to-giving-page"),
-        Season::Upcoming => return reader.message(StatusCode::OK, "upcoming-title", "upcoming-lead", "to-giving-page"),
-    }
-    let frequency = Frequency::parse(&choice.frequency).unwrap_or(campaign.default_frequency);
-    let currency = Currency::parse(&choice.currency).ok().filter(|c| campaign.currencies().contains(c));
-    let currency = currency.unwrap_or(campaign.default_currency);
-    let offered = |frequency: &Frequency| campaign.offer(currency, *frequency).is_some();
-    let frequency = [frequency].into_iter().chain(Frequency::ALL.iter().copied()).find(offered).unwrap_or(frequency);
-    let offer = campaign.offer(currency, frequency);
-    let suggested: Vec<Money> = offer
-        .map(|offer| offer.suggested_minor.iter().map(|minor| Money::new(*minor, currency)).collect())
-        .unwrap_or_default();
-    let chosen = Money::parse_major(choice.amount(), currency).ok();
-    let picked = chosen.filter(|money| suggested.contains(money));
-    let amount = match (choice.amount(), picked, suggested.get(suggested.len() / 2)) {
-        (_, Some(money), _) | ("", None, Some(&money)) => money.decimal(),
-        (typed, ..) => typed.to_owned(),
-    };
-    let say = |money: Money| text::money(reader.language, money);
-    let minimum = format!("minimum-{}", frequency.as_str());
-    let least = offer.map(|offer| say(offer.min())).unwrap_or_default();
-    let wrong: Vec<Value> = errors.iter().map(|error| wrong(reader.language, error, offer, currency)).collect();
-    let words = campaign.words(reader.language);
-    let values = context! {
-        lead => words.lead.unwrap_or_else(|| reader.say("lead")), warning => words.warning,
-        widget => WIDGET.path(), integrity => &WIDGET.integrity,
-        return_url => format!("/give/thanks?lang={}", reader.language.as_str()),
-        frequency => frequency.as_str(), currency => currency.to_string(), amount, source => &choice.source,
-        frequencies => Frequency::ALL.iter().filter(|f| offered(f)).map(|f| f.as_str()).collect::<Vec<_>>(),
-        currencies => campaign.currencies().iter().map(Currency::to_string).collect::<Vec<_>>(),
-        suggested => suggested.iter().map(|m| context! { value => m.decimal(), label => say(*m) }).collect::<Vec<_>>(),
-        other => if picked.is_some() { "" } else { choice.amount() },
-        minimum => text::say(reader.language, &minimum, &[("amount", least.into())]),
-        fee => campaign.fee(currency).is_some(), cover_fee => choice.cover_fee, errors => wrong,
-        statement => &campaign.statement, policy_url => &campaign.policy_url,
-        methods => campaign.methods.iter().map(|method| method.as_str()).collect::<Vec<_>>(),
-    };
-    let status = if errors.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
-    reader.page(status, "give", campaign.heading(reader.language), values)
-}
-
-/// A mistake in the reader's language, and the field it is in.
-fn wrong(
-    language: Language,
-    error: &FieldError,
-    offer: Option<&crate::domain::campaign::Offer>,
-    currency: Currency,
-) -> Value {
-    let (id, money) = match (error.field.as_str(), error.code.as_str()) {
-        ("amount", "required") => ("error-required", None),
-        ("amount", "malformed") => {
-            ("error-malformed", Some(Money::new(25 * 10_i64.pow(currency.exponent()), currency)))
-        }
-        ("amount", "too_small") => ("error-too-small", offer.map(crate::domain::campaign::Offer::min)),
-        ("amount", "too_large") => ("error-too-large", offer.map(crate::domain::campaign::Offer::max)),
-        ("amount", "too_fine") => ("error-too-fine", Some(Money::new(currency.step_minor(), currency))),
-        (_, "not_offered") => ("error-not-offered", None),
-        _ => ("error-other", None),
-    };
-    let amount = money.map(|money| text::money(language, money)).unwrap_or_default();
-    let at = match error.field.as_str() {
-        "amount" => Some("other_amount"),
-        "currency" => Some("currency"),
-        _ => None,
-    };
-    context! { message => text::say(language, id, &[("amount", amount.into())]), at }
 }
 
 async fn thanks(State(state): State<Giving>, RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
@@ -349,8 +177,12 @@ async fn missing(RawQuery(query): RawQuery, headers: HeaderMap) -> Response {
 
 /// The style, in the campaign's colour.
 async fn style(State(state): State<Giving>, RawQuery(query): RawQuery) -> Response {
-    let choice = Choice::of(&fields(query.unwrap_or_default().as_bytes()));
-    let accent = campaign(&state, &choice).await.ok().and_then(|campaign| campaign.look.accent);
+    let fields = fields(query.unwrap_or_default().as_bytes());
+    // A page names its colour, so that another colour is another address and no cache shows the one before.
+    let accent = match fields.get("accent") {
+        Some(Given::Text(digits)) => Accent::parse(&format!("#{digits}")),
+        _ => campaign(&state, &Choice::of(&fields)).await.ok().and_then(|campaign| campaign.look.accent),
+    };
     let more = accent.map(|accent| {
         format!(":root {{ --donate-accent: {}; --donate-on-accent: {}; }}\n", accent.css(), accent.ink())
     });

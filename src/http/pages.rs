@@ -17,6 +17,9 @@ use crate::text;
 /// Nothing from anywhere but here; a form may lead on to the checkout, whatever its host.
 const CSP: &str = "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self' data:; \
                    base-uri 'none'; frame-ancestors 'none'";
+/// A page that is only looked at: neither a script nor a form does anything.
+const LOOK_ONLY: &str = "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'none'; base-uri 'none'; \
+                         frame-ancestors 'none'";
 
 /// Marks an answer as a page for people: its error is not rendered as a problem.
 #[derive(Debug, Clone, Copy)]
@@ -83,6 +86,12 @@ pub fn languages(here: &str) -> Vec<Value> {
 /// Renders a page in `language`.
 pub fn page(status: StatusCode, name: &str, language: Language, values: Value) -> Response {
     render(&TEMPLATES, CSP, status, name, language, context! { language => language.as_str(), ..values })
+}
+
+/// The same for somebody who is only to see how it looks.
+pub fn preview(name: &str, language: Language, values: Value) -> Response {
+    let values = context! { language => language.as_str(), ..values };
+    render(&TEMPLATES, LOOK_ONLY, StatusCode::OK, name, language, values)
 }
 
 /// Renders a page of these templates, under this policy.

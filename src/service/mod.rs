@@ -5,6 +5,7 @@ pub mod admin;
 pub mod adopt;
 pub mod backup;
 pub mod balance;
+pub mod campaigns;
 pub mod chain;
 pub mod doctor;
 pub mod erase_donor;

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Store, StoreError};
-use crate::domain::campaign::{Accent, Campaign, Fee, Look, Method, Offer, Texts};
+use super::{Db, Place, Query, Store, StoreError, Tx};
+use crate::domain::campaign::{Accent, Campaign, DEFAULT, Fee, Look, Method, Offer, Texts};
 use crate::domain::language::Language;
 use crate::domain::money::Currency;
 use crate::domain::pledge::Frequency;
@@ -110,12 +110,33 @@ impl CampaignRow {
     }
 }
 
-impl Store {
-    /// The campaign under `slug`.
-    pub async fn campaign(&self, slug: &str) -> Result<Option<Campaign>, StoreError> {
+/// A campaign in a list.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct ListedCampaign {
+    pub slug: String,
+    pub name: String,
+    pub created_at: i64,
+    pub starts_at: Option<i64>,
+    pub ends_at: Option<i64>,
+}
+
+/// Whence a campaign is read.
+enum Source<'a> {
+    Db(&'a Db),
+    Tx(&'a mut Tx),
+}
+
+impl Source<'_> {
+    fn query(&mut self, sql: &'static str) -> Query<'_> {
+        match self {
+            Self::Db(db) => db.read(sql),
+            Self::Tx(tx) => tx.query(sql),
+        }
+    }
+
+    async fn campaign(mut self, slug: &str) -> Result<Option<Campaign>, StoreError> {
         let row: Option<CampaignRow> = self
-            .db
-            .read(
+            .query(
                 "SELECT slug, name, default_currency, default_frequency, default_language, statement, methods, accent, logo, \
                  policy_url, newsletter_preview_url, return_origins, starts_at, ends_at FROM campaigns WHERE slug = $1",
             )
@@ -124,8 +145,7 @@ impl Store {
             .await?;
         let Some(row) = row else { return Ok(None) };
         let offers: Vec<OfferRow> = self
-            .db
-            .read(
+            .query(
                 "SELECT currency, frequency, suggested_minor, min_minor, max_minor FROM campaign_amounts \
                  WHERE campaign = $1 ORDER BY position, currency, frequency",
             )
@@ -133,18 +153,23 @@ impl Store {
             .all()
             .await?;
         let texts: Vec<TextsRow> = self
-            .db
-            .read("SELECT language, name, lead, warning, thanks FROM campaign_texts WHERE campaign = $1")
+            .query("SELECT language, name, lead, warning, thanks FROM campaign_texts WHERE campaign = $1")
             .bind(slug)
             .all()
             .await?;
         let fees: Vec<FeeRow> = self
-            .db
-            .read("SELECT currency, percent_hundredths, fixed_minor FROM campaign_fees WHERE campaign = $1 ORDER BY currency")
+            .query("SELECT currency, percent_hundredths, fixed_minor FROM campaign_fees WHERE campaign = $1 ORDER BY currency")
             .bind(slug)
             .all()
             .await?;
         row.read(offers, texts, fees).map(Some)
+    }
+}
+
+impl Store {
+    /// The campaign under `slug`.
+    pub async fn campaign(&self, slug: &str) -> Result<Option<Campaign>, StoreError> {
+        Source::Db(&self.db).campaign(slug).await
     }
 
     /// The slugs of all campaigns.
@@ -155,11 +180,45 @@ impl Store {
         Ok(slugs)
     }
 
+    /// Up to `most` campaigns from behind a place, the newest first.
+    pub async fn browse_campaigns(&self, behind: &Place, most: i64) -> Result<Vec<ListedCampaign>, StoreError> {
+        self.db
+            .read(
+                "SELECT slug, name, created_at, starts_at, ends_at FROM campaigns \
+                 WHERE created_at <= $1 AND (created_at < $1 OR slug < $2) ORDER BY created_at DESC, slug DESC LIMIT $3",
+            )
+            .bind(behind.at)
+            .bind(behind.id.as_str())
+            .bind(most)
+            .all()
+            .await
+    }
+
     /// Makes a campaign what is given here, whole, whether it was there or not.
     pub async fn put_campaign(&self, campaign: &Campaign, now: i64) -> Result<(), StoreError> {
-        let methods: Vec<&str> = campaign.methods.iter().map(|method| method.as_str()).collect();
         let mut tx = self.db.begin().await?;
-        tx.query(
+        tx.put_campaign(campaign, now).await?;
+        tx.commit().await
+    }
+}
+
+impl Tx {
+    /// Waits until nobody else changes campaigns, and lets nobody else until this transaction ends. There is one row that is
+    /// always there; so those who make the same campaign come one after the other, too.
+    pub async fn hold_campaigns(&mut self) -> Result<(), StoreError> {
+        self.query("UPDATE campaigns SET name = name WHERE slug = $1").bind(DEFAULT).run().await?;
+        Ok(())
+    }
+
+    /// The campaign under `slug`, as this transaction sees it.
+    pub async fn campaign(&mut self, slug: &str) -> Result<Option<Campaign>, StoreError> {
+        Source::Tx(self).campaign(slug).await
+    }
+
+    /// Makes a campaign what is given here, whole, whether it was there or not.
+    pub async fn put_campaign(&mut self, campaign: &Campaign, now: i64) -> Result<(), StoreError> {
+        let methods: Vec<&str> = campaign.methods.iter().map(|method| method.as_str()).collect();
+        self.query(
             "INSERT INTO campaigns (slug, name, default_currency, default_frequency, created_at, default_language, statement, \
              methods, accent, logo, policy_url, newsletter_preview_url, return_origins, starts_at, ends_at) \
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) \
@@ -191,10 +250,10 @@ impl Store {
             "DELETE FROM campaign_texts WHERE campaign = $1",
             "DELETE FROM campaign_fees WHERE campaign = $1",
         ] {
-            tx.query(old).bind(campaign.slug.as_str()).run().await?;
+            self.query(old).bind(campaign.slug.as_str()).run().await?;
         }
         let offers: Vec<(i64, &Offer)> = (0..).zip(&campaign.offers).collect();
-        tx.batch(
+        self.batch(
             "INSERT INTO campaign_amounts (campaign, currency, frequency, position, suggested_minor, min_minor, max_minor) \
              VALUES {(?, ?, ?, ?, ?, ?, ?)}",
             &offers,
@@ -212,7 +271,7 @@ impl Store {
         )
         .await?;
         let texts: Vec<(&Language, &Texts)> = campaign.texts.iter().collect();
-        tx.batch(
+        self.batch(
             "INSERT INTO campaign_texts (campaign, language, name, lead, warning, thanks) VALUES {(?, ?, ?, ?, ?, ?)}",
             &texts,
             |query, (language, texts)| {
@@ -226,7 +285,7 @@ impl Store {
             },
         )
         .await?;
-        tx.batch(
+        self.batch(
             "INSERT INTO campaign_fees (campaign, currency, percent_hundredths, fixed_minor) VALUES {(?, ?, ?, ?)}",
             &campaign.fees,
             |query, fee| {
@@ -238,6 +297,6 @@ impl Store {
             },
         )
         .await?;
-        tx.commit().await
+        Ok(())
     }
 }

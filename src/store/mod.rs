@@ -44,6 +44,7 @@ pub use admin::{
 pub use backup::{CopyError, check_copy, check_versions, mark_copy};
 pub use books::RevenueLines;
 pub use browse::{ListedPayment, ListedPledge, ParkedEvent, Place, Wanted};
+pub use campaigns::ListedCampaign;
 pub use chain::{Link, TABLES as CHAINED_TABLES};
 pub use db::{BATCH, Bind, Db, Query, Row, StoreError, Tx};
 pub use donors::{KnownDonor, NewDonor};

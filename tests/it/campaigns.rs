@@ -1,5 +1,7 @@
 //! Campaigns as a newsroom manages them: a file, checked as a whole and put in place as a whole.
 
+use std::path::Path;
+
 use serde_json::json;
 
 use crate::support::app::TestApp;
@@ -8,14 +10,18 @@ use crate::support::process::mainstay;
 
 const SAMPLE: &str = include_str!("../../docs/campaign.toml");
 
-/// Runs a command on a database; its exit code, standard output and standard error.
-fn run(database: &Database, arguments: &[&str]) -> (Option<i32>, String, String) {
+/// Runs a command on the database at `url`, in a folder; its exit code, standard output and standard error.
+pub fn run_at(url: &str, folder: &Path, arguments: &[&str]) -> (Option<i32>, String, String) {
     let mut command = mainstay(arguments);
-    command.env("MAINSTAY_DATABASE_URL", &database.url).env("MAINSTAY_TIME_ZONE", "Europe/Riga");
-    command.env("MAINSTAY_PUBLIC_URL", "https://give.example.org").current_dir(database.folder.path());
+    command.env("MAINSTAY_DATABASE_URL", url).env("MAINSTAY_TIME_ZONE", "Europe/Riga");
+    command.env("MAINSTAY_PUBLIC_URL", "https://give.example.org").current_dir(folder);
     let output = command.output().expect("it runs");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     (output.status.code(), text(&output.stdout), text(&output.stderr))
+}
+
+fn run(database: &Database, arguments: &[&str]) -> (Option<i32>, String, String) {
+    run_at(&database.url, database.folder.path(), arguments)
 }
 
 fn apply(database: &Database, file: &str) -> (Option<i32>, String, String) {

@@ -13,6 +13,8 @@ mod backups;
 #[cfg(test)]
 mod bounces;
 #[cfg(test)]
+mod campaign_pages;
+#[cfg(test)]
 mod campaigns;
 #[cfg(test)]
 mod changing;

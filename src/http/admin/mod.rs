@@ -6,6 +6,7 @@
 //! `NAVIGATION`.
 
 mod audit;
+mod campaigns;
 mod charts;
 mod donor;
 mod donor_link;

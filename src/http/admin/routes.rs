@@ -1,12 +1,15 @@
 //! Every route of the newsroom's side, with what it needs. Tests try each of them in each role, and find those that
 //! `openapi.yaml` names and this table does not.
 
+use axum::extract::DefaultBodyLimit;
 use axum::handler::Handler;
 use axum::routing::{self, MethodRouter};
 
+use super::super::form::MAX_UPLOAD;
 use super::Admin;
 use super::{
-    audit, donor, donor_link, events, home, me, payments, people, pledges, report_pages, reports, sessions, sign_in,
+    audit, campaigns, donor, donor_link, events, home, me, payments, people, pledges, report_pages, reports, sessions,
+    sign_in,
 };
 use crate::domain::admin::{Role, Scope};
 use crate::service::admin::access::Signed;
@@ -54,6 +57,11 @@ fn post<H: Handler<T, Admin>, T: 'static>(path: &'static str, need: Need, handle
     Route { method: "POST", path, need, handler: routing::post(handler) }
 }
 
+/// Does something with a form that may hold a file.
+fn upload<H: Handler<T, Admin>, T: 'static>(path: &'static str, need: Need, handler: H) -> Route {
+    Route { method: "POST", path, need, handler: routing::post(handler).layer(DefaultBodyLimit::max(MAX_UPLOAD)) }
+}
+
 fn delete<H: Handler<T, Admin>, T: 'static>(path: &'static str, need: Need, handler: H) -> Route {
     Route { method: "DELETE", path, need, handler: routing::delete(handler) }
 }
@@ -92,6 +100,14 @@ pub(super) fn all() -> Vec<Route> {
         get("/admin/events", Needs(Viewer), events::list),
         get("/admin/events/{id}", Needs(Viewer), events::show),
         post("/admin/events/{id}/replay", Needs(Finance), events::replay),
+        get("/admin/campaigns", Needs(Viewer), campaigns::list),
+        get("/admin/new-campaign", Needs(Admin), campaigns::ask_new),
+        upload("/admin/new-campaign", Needs(Admin), campaigns::create),
+        upload("/admin/campaign-preview", Needs(Admin), campaigns::preview),
+        get("/admin/campaigns/{slug}", Needs(Viewer), campaigns::show),
+        upload("/admin/campaigns/{slug}", Needs(Admin), campaigns::change),
+        get("/admin/campaigns/{slug}/end", Needs(Admin), campaigns::ask_end),
+        post("/admin/campaigns/{slug}/end", Needs(Admin), campaigns::end),
         get("/admin/people", Needs(Admin), people::show),
         post("/admin/people", Needs(Admin), people::create),
         post("/admin/people/{id}/link", Needs(Admin), people::renew_link),

@@ -142,6 +142,7 @@ async fn rows(app: &TestApp) -> Vec<String> {
         "SELECT id || CAST(COALESCE(revoked_at, 0) AS TEXT) AS line FROM admin_tokens ORDER BY id",
         "SELECT bucket || CAST(failures AS TEXT) AS line FROM admin_failures ORDER BY bucket",
         "SELECT id AS line FROM audit_log ORDER BY id",
+        "SELECT slug || name || CAST(COALESCE(ends_at, 0) AS TEXT) AS line FROM campaigns ORDER BY slug",
     ] {
         rows.extend(app.database.rows(sql).await);
     }
@@ -158,6 +159,7 @@ async fn looking_changes_nothing() {
     let before = rows(app).await;
     for (_, path, _) in table().into_iter().filter(|(method, ..)| *method == "GET") {
         let path = path.replace("{token}", crate::support::newsroom::token_of(&link)).replace("{name}", "revenue");
+        let path = path.replace("{slug}", "default");
         for method in ["GET", "HEAD"] {
             answer(app.asks(method, &path, Some(&cookie))).await;
             answer(app.asks(method, &path, None)).await;
