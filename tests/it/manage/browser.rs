@@ -8,6 +8,7 @@ use super::ADDRESS;
 use crate::newsroom::browser::{looked_at, says, write};
 use crate::support::app::TestApp;
 use crate::support::browser::Browser;
+use crate::support::browser::emulation::Preference;
 use crate::support::database::Kind;
 use crate::support::erasing::gift;
 use crate::support::later::reminder;
@@ -42,6 +43,24 @@ const RUSSIAN: Words = Words {
     stopped: "Прекращено",
     erasing: "Вас стирают",
 };
+
+/// What is printed of a statement is what it says, dark on light: nothing to press, and no table cut off.
+async fn on_paper(browser: &Browser) {
+    browser.on_paper(&[Preference::Dark]).await;
+    assert!(browser.element("main table").await.is_displayed().await.expect("it is looked at"));
+    for css in ["main form", "main button", "main a.button", "footer", ".screen"] {
+        for element in browser.find_all(By::Css(css)).await.expect("they are looked for") {
+            assert!(!element.is_displayed().await.expect("it is looked at"), "{css} is printed");
+        }
+    }
+    for (css, dark) in [("html", false), ("body", false), ("main h1", true)] {
+        let name = if dark { "color" } else { "background-color" };
+        let colour = browser.element(css).await.css_value(name).await.expect("a colour");
+        let light = colour.contains("255, 255, 255") || colour.contains("rgba(0, 0, 0, 0)");
+        assert_eq!(light, !dark, "{css} has the {name} {colour}");
+    }
+    browser.prefer(&[]).await;
+}
 
 /// From the first mail to the last page. Without a script nothing looks for barriers: what looks is one.
 async fn whole_visit(words: &Words, (width, height): (u32, u32), scripts: bool) {
@@ -79,6 +98,7 @@ async fn whole_visit(words: &Words, (width, height): (u32, u32), scripts: bool) 
     browser.click("main p a[href^='/manage?']").await;
     browser.click("a[href*='/statement?year=2026']").await;
     look("statement").await;
+    on_paper(&browser).await;
     open("/manage").await;
     browser.click("form[action*='/reminders/'] button").await;
     until("a page without the reminder", async || {
