@@ -140,6 +140,13 @@ async fn a_campaigns_life(words: &Words, (width, height): (u32, u32), scripts: b
     browser.click("nav a[href='/admin/campaigns']").await;
     browser.element("a[href='/admin/campaigns/default']").await;
     look("list").await;
+    // The form as a browser shows it, sent back, changes nothing.
+    browser.click("a[href='/admin/campaigns/default']").await;
+    browser.click("#save").await;
+    says(&browser, words.saved).await;
+    let changes = "SELECT action AS line FROM audit_log WHERE action LIKE 'campaign.%'";
+    assert_eq!(app.database.rows(changes).await, [""; 0]);
+    browser.click("nav a[href='/admin/campaigns']").await;
     browser.click("a[href='/admin/new-campaign']").await;
     browser.element("#slug").await;
     look("new").await;
