@@ -37,6 +37,7 @@ use crate::service::ingest::Inbox;
 use crate::service::later::{Asking, Desk};
 use crate::service::onlooker::Onlooker;
 use crate::service::reconcile::Reconciler;
+use crate::service::reports::at_hand::AtHand;
 use crate::service::sweep::Sweeper;
 use crate::store::{Store, StoreError};
 use crate::vault::{AdminKey, IndexKey, Opener, Sealer, VaultError};
@@ -236,7 +237,7 @@ impl Parts {
             random: self.random.clone(),
             metrics: crate::telemetry::metrics(),
         };
-        let mut office = None;
+        let (mut office, mut figures) = (None, None);
         let (web, inbox) = match &self.settings.web {
             Some(web) => {
                 let (inbox, writer) = Inbox::start(
@@ -247,7 +248,13 @@ impl Parts {
                 );
                 let sign_in = self.sign_in(web)?;
                 office = sign_in.as_ref().map(|sign_in| sign_in.office.clone());
-                (serve(listener, http::router(self.web_state(web, ops, inbox, desk, sign_in))), Some(writer))
+                let at_hand = self.at_hand();
+                // Nobody looks at them where nobody can sign in.
+                figures = sign_in.is_some().then(|| {
+                    let at_hand = at_hand.clone();
+                    Part::start(|stop| worker::keep_at_hand(at_hand, stop))
+                });
+                (serve(listener, http::router(self.web_state(web, ops, inbox, desk, sign_in, at_hand))), Some(writer))
             }
             None => (serve(listener, http::ops_router(ops)), None),
         };
@@ -260,11 +267,17 @@ impl Parts {
             web,
             inbox,
             work,
+            figures,
             chain: keeper.map(|keeper| Part::start(|stop| worker::keep_chain(keeper, stop))),
             account,
             stopped_itself: Some(stopped_itself),
             worker_lock,
         })
+    }
+
+    /// What keeps the dashboard's figures.
+    fn at_hand(&self) -> AtHand {
+        AtHand::new(self.store.clone(), self.clock.clone(), self.settings.basics.time_zone.zone().clone())
     }
 
     /// What opens and finds what is sealed.
@@ -363,6 +376,7 @@ impl Parts {
         inbox: Inbox,
         desk: Option<Desk>,
         sign_in: Option<SignIn>,
+        at_hand: AtHand,
     ) -> WebState {
         WebState {
             ops,
@@ -386,6 +400,7 @@ impl Parts {
             zone: self.settings.basics.time_zone.zone().clone(),
             test_mode: self.settings.stripe_secret_key.mode() == Mode::Test,
             sign_in,
+            at_hand,
         }
     }
 
@@ -460,6 +475,8 @@ pub struct Running {
     web: Part,
     inbox: Option<JoinHandle<()>>,
     work: Option<Part>,
+    /// Keeps the dashboard's figures, where people can sign in.
+    figures: Option<Part>,
     /// Ends last, so that its last link is behind everything.
     chain: Option<Part>,
     account: JoinHandle<()>,
@@ -496,6 +513,9 @@ impl Running {
         }
         if let Some(work) = work {
             finish(work, "worker", FINISH_REST).await;
+        }
+        if let Some(figures) = self.figures {
+            figures.finish("figures", FINISH_REST).await;
         }
         if let Some(chain) = self.chain {
             chain.finish("chain", FINISH_REST).await;

@@ -3,6 +3,7 @@
 //! Every text exists in every language (a test holds that). Nothing here knows where a text is shown; who shows it
 //! escapes it.
 
+use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use fluent_bundle::concurrent::FluentBundle;
@@ -61,6 +62,19 @@ pub fn say(language: Language, id: &str, values: &[(&str, FluentValue<'_>)]) -> 
         tracing::error!(id, "there is no such text");
         id.to_owned()
     })
+}
+
+/// Ids of what figures mean, by their English.
+static MEANINGS: LazyLock<HashMap<&'static str, &'static str>> = LazyLock::new(|| {
+    let lines = source(Language::En).lines().filter(|line| line.starts_with("meaning-"));
+    lines.filter_map(|line| line.split_once(" = ")).map(|(id, english)| (english, id)).collect()
+});
+
+/// What a figure means, in `language`. Reports define their columns in English, for files and programs; that is returned
+/// where there is no other.
+pub fn meaning(language: Language, english: &str) -> String {
+    let id = MEANINGS.get(english).filter(|_| language != Language::En);
+    id.map_or_else(|| english.to_owned(), |id| say(language, id, &[]))
 }
 
 /// A text as a program fills it in: placeholders as `{name}`; by plural category where it depends on a count.
@@ -228,6 +242,33 @@ mod tests {
             assert_eq!(placeholders(Language::En, &id), placeholders(Language::Ru, &id), "{id}");
             assert_ne!(template(Language::En, &id), Template::Plain(id.clone()), "{id} can be formatted");
         }
+    }
+
+    #[test]
+    fn every_column_of_a_report_has_a_name_and_a_meaning_in_every_language() {
+        use crate::domain::report::By;
+        use crate::domain::report::query::{Name, Only, Query, Split, View};
+        let split = Split { period: Some(By::Month), frequency: true, campaign: true, source: true };
+        let day = "2026-11-01".parse().unwrap();
+        let mut meanings = BTreeSet::new();
+        let mut names = BTreeSet::new();
+        for (name, view) in Name::ALL.iter().flat_map(|name| View::ALL.iter().map(move |view| (*name, *view))) {
+            let query = Query { name, from: day, to: day, split, only: Only::default(), view };
+            for column in crate::domain::report::columns::of(&query) {
+                let id = format!("column-{}", column.name);
+                assert!(ids(Language::En).contains(&id), "{id}, of {name}");
+                assert!(MEANINGS.contains_key(column.definition), "of {name}: meaning-… = {}", column.definition);
+                let russian = meaning(Language::Ru, column.definition);
+                assert!(russian.chars().any(|c| ('а'..='я').contains(&c)), "{}: {russian}", column.definition);
+                assert_eq!(meaning(Language::En, column.definition), column.definition);
+                meanings.insert(column.definition);
+                names.insert(id);
+            }
+        }
+        // None is left over from a column that is no more.
+        assert_eq!(MEANINGS.keys().copied().collect::<BTreeSet<_>>(), meanings);
+        let left = ids(Language::En).into_iter().filter(|id| id.starts_with("column-")).collect::<BTreeSet<_>>();
+        assert_eq!(left, names);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 pub mod acknowledged;
 pub mod backlog;
 pub mod cpu;
+pub mod dashboard;
 pub mod reminders;
 pub mod reports;
 pub mod start;

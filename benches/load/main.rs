@@ -72,6 +72,8 @@ enum Part {
     Reminders,
     /// A year's revenue over millions of payments, and an export of a million.
     Reports,
+    /// The dashboard of a newsroom with many supporters.
+    Dashboard,
     /// Start to first answer, memory idle.
     Start,
 }
@@ -156,6 +158,9 @@ async fn measure(arguments: &Arguments, scale: Scale, story: Story) -> Report {
         }
         if arguments.wants(Part::Reports) {
             figures::reports::measure(&mut bench).await;
+        }
+        if arguments.wants(Part::Dashboard) {
+            figures::dashboard::measure(&mut bench).await;
         }
         if arguments.wants(Part::Start) {
             figures::start::measure(&mut bench).await;

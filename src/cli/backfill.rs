@@ -21,7 +21,7 @@ use crate::config::{Flags, Role, Settings};
 use crate::domain::books::RevenueChange;
 use crate::domain::money::{Currency, Money};
 use crate::id::Random;
-use crate::service::sweep::{Count, SweepError, SweepReport};
+use crate::service::sweep::{Count, Standings, SweepError, SweepReport};
 use crate::store::{Store, StoreError};
 
 /// How often a line is written where nobody watches a bar.
@@ -155,6 +155,13 @@ fn text(report: &SweepReport, before: &Totals, after: &Totals, dry_run: bool) ->
         let _ = writeln!(text, "  {:<22} {:>8} read {:>8} new", count.list, count.read, count.new);
     }
     let _ = writeln!(text, "  {:<22} {:>8}", "overdue pledges", report.looked_up);
+    if let Some(standings) = report.standings {
+        let Standings { listed, unheard, run_on } = standings;
+        let _ = writeln!(text, "  {:<22} {listed:>8} read {unheard:>8} looked up", "subscriptions");
+        if run_on > 0 {
+            let _ = writeln!(text, "  {:<22} {run_on:>8}: see `mainstay reconcile`", "ended here, not there");
+        }
+    }
     if report.recovered > 0 {
         let _ = writeln!(text, "  {:<22} {:>8}", "lost pledges", report.recovered);
     }

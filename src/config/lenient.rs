@@ -26,6 +26,8 @@ pub struct LenientSettings {
     pub vault_public_key: Option<String>,
     pub vault_private_key: Option<SecretString>,
     pub vault_index_key: Option<SecretString>,
+    /// None where it is wrong; the inner one where it is not set.
+    pub admin_key: Option<Option<SecretString>>,
     pub mail: Option<MailSettings>,
     pub keep: Option<Periods>,
 }
@@ -48,6 +50,7 @@ impl LenientSettings {
             vault_public_key: reader.get("VAULT_PUBLIC_KEY", public_key),
             vault_private_key: reader.private_key(),
             vault_index_key: reader.index_key(),
+            admin_key: reader.admin_key(),
             mail: reader.mail(),
             keep: reader.keep(),
         }

@@ -5,7 +5,7 @@
 
 use sha2::{Digest, Sha256};
 
-use super::campaign::{Campaign, DEFAULT, Offer, Season, is_slug};
+use super::campaign::{Campaign, DEFAULT, Misfit, Offer, Season, is_slug};
 use super::campaign_file::GREATEST_MINOR;
 use super::field::{FieldError, Fields, Given};
 use super::money::{Currency, Money};
@@ -186,14 +186,15 @@ impl Asked {
 
     fn within(&self, money: Money, offer: &Offer) -> Result<Money, FieldError> {
         let (currency, kind, step) = (offer.currency, adjective(offer.frequency), offer.currency.step_minor());
-        let (code, message) = if money.amount_minor < offer.min_minor {
-            ("too_small", format!("the least {kind} gift in {currency} is {}", offer.min()))
-        } else if money.amount_minor > offer.max_minor {
-            ("too_large", format!("the greatest {kind} gift in {currency} is {}", offer.max()))
-        } else if money.amount_minor % step != 0 {
-            ("too_fine", format!("amounts in {currency} are multiples of {}", Money::new(step, currency)))
-        } else {
-            return Ok(money);
+        let (code, message) = match offer.misfit(money.amount_minor) {
+            None => return Ok(money),
+            Some(Misfit::TooSmall) => ("too_small", format!("the least {kind} gift in {currency} is {}", offer.min())),
+            Some(Misfit::TooLarge) => {
+                ("too_large", format!("the greatest {kind} gift in {currency} is {}", offer.max()))
+            }
+            Some(Misfit::TooFine) => {
+                ("too_fine", format!("amounts in {currency} are multiples of {}", Money::new(step, currency)))
+            }
         };
         let field = if self.unit == Unit::Minor { "amount_minor" } else { "amount" };
         Err(FieldError::new(field, code, message))

@@ -82,4 +82,9 @@ impl PledgeStatus {
     pub fn settled(self) -> bool {
         !matches!(self, Self::Open | Self::Processing)
     }
+
+    /// Whether nothing more is to come of it.
+    pub fn is_over(self) -> bool {
+        matches!(self, Self::Canceled | Self::Expired | Self::Failed)
+    }
 }

@@ -137,6 +137,8 @@ words! {
         DisputeUnknown = "dispute_unknown",
         /// An automatic payout that is not the sum of its lines.
         PayoutDiffers = "payout_differs",
+        /// The subscription of a pledge that ended here: Stripe goes on charging it.
+        SubscriptionRunsOn = "subscription_runs_on",
     }
 }
 

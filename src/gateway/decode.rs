@@ -131,6 +131,11 @@ fn reading(news: Option<News>) -> Reading {
     news.map_or(Reading::Nothing("an object we keep no facts of"), |news| Reading::Said(Box::new(news)))
 }
 
+/// What a subscription brings each interval, in minor units.
+pub fn subscription_amount(subscription: &Value) -> Option<i64> {
+    objects::subscription_amount(subscription)
+}
+
 /// The row of the inbox for an object that Stripe showed at `at`; none for what has no id.
 pub fn envelope_of_object(object: &Value, at: i64) -> Option<Envelope> {
     Some(Envelope::of_object(&word(&object["id"])?, object["livemode"].as_bool(), at))

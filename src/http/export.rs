@@ -16,13 +16,16 @@ use url::form_urlencoded;
 use super::bearer::guarded;
 use super::error::{ApiError, Problem};
 use super::extract::MAX_FIELDS;
+use crate::domain::action::reason;
 use crate::domain::field::{FieldError, Fields, Given};
 use crate::service::later::Desk;
-use crate::service::newsletter::{Format, export};
+use crate::service::newsletter::{Format, entry, export};
+use crate::service::opening::{OpeningError, UNSAID, note};
 
 /// Fetch confirmed readers of the newsletter
 #[utoipa::path(get, path = "/v1/newsletter/export", tag = "operations", security(("newsletter_export_token" = [])),
     params(("since" = String, Query, example = "2026-11-01", description = "the first day of confirmation, the newsroom's"),
+        ("reason" = Option<String>, Query, example = "weekly import", description = "why addresses are opened, in 3 to 500 characters; each export is put into the audit log before it begins"),
         ("format" = Option<String>, Query, example = "csv", description = "`csv` (also when absent) or `json`")),
     responses((status = 200, description = "who confirmed and has not unsubscribed; what `mainstay newsletter export` prints",
             content((String = "text/csv"), (String = "application/json"))),
@@ -38,8 +41,9 @@ pub async fn show(State(desk): State<Option<Desk>>, RawQuery(query): RawQuery) -
              `mainstay newsletter export` where the private key is",
         )
     })?;
-    let (since, format) = read(query.as_deref().unwrap_or_default()).map_err(ApiError::invalid)?;
-    let mut pieces = Box::pin(export(desk, since, format));
+    let Asked { since, format, reason } = read(query.as_deref().unwrap_or_default()).map_err(ApiError::invalid)?;
+    let noted = note(&desk, entry("newsletter_export_token", since, &reason)).await?;
+    let mut pieces = Box::pin(export(desk, since, format, &noted));
     // What fails before the first piece is answered as a problem; what fails later cuts the answer off.
     let first = pieces.try_next().await?.unwrap_or_default();
     let rest = pieces.inspect_err(|error| tracing::error!(reason = error.code(), "an export was cut off"));
@@ -52,19 +56,44 @@ pub async fn show(State(desk): State<Option<Desk>>, RawQuery(query): RawQuery) -
     Ok((headers, Body::from_stream(stream::once(async { Ok(first) }).chain(rest))).into_response())
 }
 
-fn read(query: &str) -> Result<(Date, Format), Vec<FieldError>> {
+/// What is asked for, and why.
+struct Asked {
+    since: Date,
+    format: Format,
+    reason: String,
+}
+
+fn read(query: &str) -> Result<Asked, Vec<FieldError>> {
     let pairs = form_urlencoded::parse(query.as_bytes()).take(MAX_FIELDS);
     let fields: Fields = pairs.map(|(name, value)| (name.into_owned(), Given::Text(value.into_owned()))).collect();
-    let mut mistakes = fields.strangers(&["since", "format"]);
+    let mut mistakes = fields.strangers(&["since", "format", "reason"]);
     let since = fields.text("since").ok().flatten().and_then(|text| text.parse::<Date>().ok());
     let format = Format::parse(fields.text("format").ok().flatten().unwrap_or("csv"));
+    let reason = fields.text("reason").ok().and_then(|typed| typed.map_or(Some(UNSAID), reason));
     if since.is_none() {
         mistakes.push(FieldError::new("since", "malformed", "expected a day, such as 2026-11-01"));
     }
     if format.is_none() {
         mistakes.push(FieldError::new("format", "unknown", "expected csv or json"));
     }
-    since.zip(format).filter(|_| mistakes.is_empty()).ok_or(mistakes)
+    if reason.is_none() {
+        mistakes.push(FieldError::new("reason", "malformed", "expected why, in 3 to 500 characters"));
+    }
+    match (since, format, reason) {
+        (Some(since), Some(format), Some(reason)) if mistakes.is_empty() => {
+            Ok(Asked { since, format, reason: reason.to_owned() })
+        }
+        _ => Err(mistakes),
+    }
+}
+
+impl From<OpeningError> for ApiError {
+    fn from(error: OpeningError) -> Self {
+        match error {
+            OpeningError::NoReason => Self::invalid(vec![FieldError::new("reason", "required", error.to_string())]),
+            OpeningError::Later(error) => error.into(),
+        }
+    }
 }
 
 /// The route, for whoever says `token`.

@@ -52,6 +52,7 @@ pub fn router(state: WebState) -> Router {
         zone,
         test_mode,
         sign_in,
+        at_hand,
     } = state;
     let (store, clock, random) = (ops.store.clone(), ops.clock.clone(), ops.random.clone());
     let webhooks = Webhooks::new(inbox, webhook_secrets.into(), clock.clone());
@@ -67,6 +68,7 @@ pub fn router(state: WebState) -> Router {
         asking: asking.clone(),
         desk: desk.clone(),
         sign_in,
+        at_hand,
         limits: limits("mainstay_sign_ins_refused"),
     };
     let giving = Giving {

@@ -14,6 +14,7 @@ use crate::id::Random;
 use crate::service::admin::sign_in::SignIn;
 use crate::service::ingest::Inbox;
 use crate::service::later::{Asking, Desk};
+use crate::service::reports::at_hand::AtHand;
 use crate::service::start_pledge::Pledges;
 use crate::store::Store;
 
@@ -52,6 +53,8 @@ pub struct WebState {
     pub test_mode: bool,
     /// Lets the newsroom's people in; none where there is no key for it.
     pub sign_in: Option<SignIn>,
+    /// What the dashboard shows of what recurs.
+    pub at_hand: AtHand,
 }
 
 /// What giving needs.

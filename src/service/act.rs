@@ -11,7 +11,7 @@ use crate::domain::action::{ActionKind, ActionState, DONOR, reason};
 use crate::domain::agreement::{MAX_PAUSE_MONTHS, may_pause_until};
 use crate::domain::campaign::Misfit;
 use crate::domain::money::Money;
-use crate::domain::pledge::{Frequency, PledgeStatus};
+use crate::domain::pledge::Frequency;
 use crate::gateway::refund::RefundRequest;
 use crate::gateway::schedule::Later;
 use crate::gateway::subscription::When;
@@ -171,7 +171,7 @@ impl Acting {
             }
             Wish::End { pledge, when } => {
                 let known = self.store.story(pledge).await?.ok_or(ActError::Missing)?;
-                let ends = known.subscription_id.is_some() && !is_over(known.status);
+                let ends = known.endable();
                 if !ends || (*when == When::AtPeriodEnd && known.to_end) {
                     return Err(ActError::TooLate);
                 }
@@ -316,10 +316,6 @@ fn unsure(error: CallError) -> CallError {
         CallError::Failed { .. } => CallError::Cut,
         error => error,
     }
-}
-
-fn is_over(status: PledgeStatus) -> bool {
-    matches!(status, PledgeStatus::Canceled | PledgeStatus::Expired | PledgeStatus::Failed)
 }
 
 fn kind_of(when: When) -> ActionKind {

@@ -17,6 +17,7 @@ pub mod later;
 pub mod manage;
 pub mod newsletter;
 pub mod onlooker;
+pub mod opening;
 pub mod rebuild;
 pub mod reconcile;
 mod recover;

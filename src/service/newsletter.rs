@@ -1,7 +1,8 @@
 //! Confirmed signups, for the program that sends the newsletter: what `mainstay newsletter export` prints and
 //! `GET /v1/newsletter/export` answers.
 //!
-//! It changes nothing. Invariant: no more than one page of signups is held at a time, however many there are.
+//! That somebody asks, and why if they say it, is in the audit log before ([`super::opening`]); it changes nothing else.
+//! Invariant: no more than one page of signups is held at a time, however many there are.
 
 use futures_util::stream::{self, Stream};
 use jiff::Timestamp;
@@ -9,8 +10,9 @@ use jiff::civil::Date;
 use serde_json::{Value, json};
 
 use super::later::{Desk, LaterError};
+use super::opening::Noted;
 use crate::domain::reminder::send_at;
-use crate::store::ConfirmedSignup;
+use crate::store::{ConfirmedSignup, NewAudit};
 
 /// Signups read at once.
 const PAGE: i64 = 1000;
@@ -36,6 +38,18 @@ impl Format {
     }
 }
 
+/// That somebody has an export of all who confirmed on `since` or later, as the audit log keeps it.
+pub fn entry(actor: &str, since: Date, reason: &str) -> NewAudit {
+    NewAudit {
+        actor: actor.to_owned(),
+        action: "newsletter.exported",
+        subject: "newsletter".to_owned(),
+        reason: reason.to_owned(),
+        after: json!({"since": since.to_string()}).to_string(),
+        ..NewAudit::default()
+    }
+}
+
 /// Where an export has come to.
 struct Export {
     desk: Desk,
@@ -48,7 +62,12 @@ struct Export {
 
 /// Who confirmed on `since` or later, counted by the newsroom's days, and has not unsubscribed; piece by piece. A signup
 /// that cannot be opened ends it: half a list that looks whole is worse than none.
-pub fn export(desk: Desk, since: Date, format: Format) -> impl Stream<Item = Result<String, LaterError>> + Send {
+pub fn export(
+    desk: Desk,
+    since: Date,
+    format: Format,
+    _: &Noted,
+) -> impl Stream<Item = Result<String, LaterError>> + Send + use<> {
     let after = (send_at(since, 0, &desk.zone), String::new());
     let export = Export { desk, format, after, begun: false, ended: false };
     stream::try_unfold(export, |mut export| async move {

@@ -108,6 +108,9 @@ impl Reconciler {
         donors.note(&mut tx, met.values().filter(|(donor, whole)| !whole && named.contains(&donor.id)), now).await?;
         let changes = books.settle(&self.zone, now);
         tx.write_changes(&changes, &self.random).await?;
+        for (subscription, at) in changes.ended_subscriptions() {
+            tx.ends_at_stripe(subscription, at, now).await?;
+        }
         let payments: Vec<String> = changes.payments.iter().map(|payment| payment.stripe_key.clone()).collect();
         let pledges: Vec<String> = changes.pledges.iter().map(|pledge| pledge.id.clone()).collect();
         tx.end_reminders_of_givers(&payments, &pledges, now).await?;

@@ -4,6 +4,7 @@
 //! It changes nothing and knows nobody's name or address. Invariant: rows come in one order, in every form the same, and of a
 //! long list no more than one page is held at a time.
 
+pub mod at_hand;
 pub mod forms;
 
 use jiff::civil::Date;
@@ -33,6 +34,16 @@ pub enum ReportError {
     TooManyRows(usize),
     #[error("the report cannot be written: {0}")]
     Unwritable(String),
+}
+
+impl ReportError {
+    /// The error in words that may be written down.
+    pub fn code(&self) -> String {
+        match self {
+            Self::Store(error) => error.code(),
+            error => error.to_string(),
+        }
+    }
 }
 
 /// What a report is about, and its columns.
@@ -96,7 +107,7 @@ pub async fn run(store: &Store, otherwise: &TimeZone, now: i64, query: &Query) -
         Name::Revenue => revenue::rows(query, &store.revenue(query).await?, query.view == View::Settlement)?,
         Name::Recurring => {
             let histories = store.histories(query).await?;
-            recurring::rows(query, &recurring::lines(query, &histories, &zone)?)
+            recurring::rows(query, &recurring::lines(query, &histories.all, &zone)?)
         }
         Name::OneTime => once::rows(query, &store.one_time_gifts(query).await?)?,
         Name::Failed => {

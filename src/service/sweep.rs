@@ -6,6 +6,8 @@
 //!
 //! Invariant: `swept_until` moves only when everything before it is in the inbox.
 
+mod standing;
+
 use std::sync::Arc;
 
 use serde_json::Value;
@@ -18,6 +20,8 @@ use crate::gateway::{CallError, Gateway, decode};
 use crate::id::{PledgeId, Random};
 use crate::store::{BATCH, Mark, NewEvent, OverduePledge, Store, StoreError, SweepRun};
 use crate::vault::{Sealer, VaultError};
+
+pub use standing::Standings;
 
 /// A sweep begins this long before the end of the last one: Stripe's clock is not ours, and lists may lag. Seconds.
 const OVERLAP: i64 = HOUR;
@@ -124,6 +128,8 @@ pub struct SweepReport {
     pub looked_up: u64,
     /// Pledges that the database had lost.
     pub recovered: u64,
+    /// What came of holding subscriptions against Stripe's, where it was time to.
+    pub standings: Option<Standings>,
 }
 
 impl SweepReport {
@@ -210,6 +216,7 @@ impl Sweeper {
             run.after_id = None;
         }
         report.looked_up = self.look_up_overdue().await?;
+        report.standings = self.hold_standings(token, &run).await?;
         if !self.dry_run {
             self.store.end_sweep(token, &run, self.clock.now()).await?;
             if let Some(lost) = lost {

@@ -53,6 +53,8 @@ pub struct ManagedPledge {
     pub subscription_id: Option<String>,
     /// The subscription as last heard of.
     pub subscription: Option<State>,
+    /// Whether it ended here and goes on at Stripe.
+    pub runs_on: bool,
 }
 
 /// A payment as its donor sees it.
@@ -110,6 +112,7 @@ struct PledgeRow {
     stripe_customer_id: Option<String>,
     stripe_subscription_id: Option<String>,
     fact: Option<String>,
+    open_break: Option<String>,
 }
 
 impl PledgeRow {
@@ -128,6 +131,7 @@ impl PledgeRow {
             customer_id: self.stripe_customer_id,
             subscription_id: self.stripe_subscription_id,
             subscription: self.fact.and_then(|fact| serde_json::from_str::<Fact>(&fact).ok()).map(|fact| fact.state),
+            runs_on: self.open_break.is_some(),
         })
     }
 }
@@ -226,10 +230,15 @@ impl Store {
 
     /// Whether somebody can be written to about a pledge.
     pub async fn has_address(&self, id: &PledgeId) -> Result<bool, StoreError> {
+        Ok(self.address_of(id).await?.is_some())
+    }
+
+    /// The donor of a pledge and their sealed address, where it is still known.
+    pub async fn address_of(&self, id: &PledgeId) -> Result<Option<(String, Vec<u8>)>, StoreError> {
         let mut tx = self.db.begin_read().await?;
         let known = tx.address_of(id.as_str()).await?;
         tx.rollback().await?;
-        Ok(known.is_some_and(|(_, sealed)| !sealed.is_empty()))
+        Ok(known.filter(|(_, sealed)| !sealed.is_empty()))
     }
 
     /// A pledge as its donor sees it.
@@ -238,8 +247,10 @@ impl Store {
             .db
             .read(
                 "SELECT g.id, g.campaign, g.frequency, g.total_minor, g.currency, g.status, g.created_at, g.paid_at, \
-                 g.ended_at, g.stripe_customer_id, g.stripe_subscription_id, o.fact FROM pledges g \
-                 LEFT JOIN stripe_objects o ON o.object_id = g.stripe_subscription_id WHERE g.id = $1",
+                 g.ended_at, g.stripe_customer_id, g.stripe_subscription_id, o.fact, b.what AS open_break FROM pledges g \
+                 LEFT JOIN stripe_objects o ON o.object_id = g.stripe_subscription_id \
+                 LEFT JOIN breaks b ON b.object_id = g.stripe_subscription_id AND b.what = 'subscription_runs_on' \
+                 AND b.closed_at IS NULL WHERE g.id = $1",
             )
             .bind(id.as_str())
             .maybe()
@@ -253,9 +264,10 @@ impl Store {
         let mut pledges: Vec<PledgeRow> = tx
             .list(
                 "SELECT g.id, g.campaign, g.frequency, g.total_minor, g.currency, g.status, g.created_at, g.paid_at, \
-                 g.ended_at, g.stripe_customer_id, g.stripe_subscription_id, o.fact FROM pledges g \
+                 g.ended_at, g.stripe_customer_id, g.stripe_subscription_id, o.fact, b.what AS open_break FROM pledges g \
                  JOIN donors d ON d.id = g.donor_id LEFT JOIN stripe_objects o ON o.object_id = g.stripe_subscription_id \
-                 WHERE d.email_index IN {?}",
+                 LEFT JOIN breaks b ON b.object_id = g.stripe_subscription_id AND b.what = 'subscription_runs_on' \
+                 AND b.closed_at IS NULL WHERE d.email_index IN {?}",
                 donor_indexes,
             )
             .await?;

@@ -71,7 +71,7 @@ pub use settlement::{
     Cursor, DatedLine, NewLine, NewPayout, OpenBreak, PartSums, Period, SettlementLines, ShownPayout,
 };
 pub use story::{PledgeStory, StoryPayment};
-pub use sweeps::{Mark, OverduePledge, SweepRun};
+pub use sweeps::{Mark, OverduePledge, PledgeAtStripe, SweepRun};
 
 impl Store {
     /// Begins a transaction that will write.

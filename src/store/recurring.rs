@@ -21,6 +21,8 @@ pub struct Recurring {
     pub customer_id: Option<String>,
     /// `sub_…`
     pub subscription_id: String,
+    /// Whether it ended here and goes on at Stripe.
+    pub runs_on: bool,
     /// What is given, while it is.
     pub agreement: Option<Agreement>,
 }
@@ -30,7 +32,7 @@ impl Recurring {
     pub fn standing(&self, action: &Action) -> Standing {
         let ends = self.agreement.as_ref().is_some_and(|agreement| agreement.ends_at.is_some());
         let ending = match self.status {
-            PledgeStatus::Canceled => Ending::Over,
+            PledgeStatus::Canceled if !self.runs_on => Ending::Over,
             _ if ends => Ending::Intended,
             _ => Ending::None,
         };
@@ -85,6 +87,7 @@ impl Store {
             .bind(schedule.unwrap_or_default())
             .maybe()
             .await?;
+        let runs_on = tx.runs_on(Some(&row.stripe_subscription_id)).await?;
         tx.rollback().await?;
         let held = held.and_then(|(fact,)| state(&fact));
         Ok(Some(Recurring {
@@ -94,6 +97,7 @@ impl Store {
             currency: Currency::recorded(&row.currency).map_err(|_| CORRUPT)?,
             customer_id: row.stripe_customer_id,
             subscription_id: row.stripe_subscription_id,
+            runs_on,
             agreement: subscription.and_then(|subscription| Agreement::of(&subscription, held.as_ref())),
         }))
     }

@@ -17,11 +17,20 @@ pub struct PledgeStory {
     pub subscription_id: Option<String>,
     /// Whether the subscription is to end.
     pub to_end: bool,
+    /// Whether it ended here and goes on at Stripe.
+    pub runs_on: bool,
     pub told: Told,
     /// The payments of which something can be given back or is to be seen: id, key, what came and what went back.
     pub payments: Vec<StoryPayment>,
     /// Refunds by their ids, with how they stand.
     pub refunds: Vec<(String, String)>,
+}
+
+impl PledgeStory {
+    /// Whether there is something at Stripe to end.
+    pub fn endable(&self) -> bool {
+        self.subscription_id.is_some() && (!self.status.is_over() || self.runs_on)
+    }
 }
 
 /// A payment of a story.
@@ -183,6 +192,7 @@ impl Store {
             .bind(MOST)
             .all()
             .await?;
+        let runs_on = tx.runs_on(head.stripe_subscription_id.as_deref()).await?;
         tx.rollback().await?;
         let told = told(&head, &sessions, &payments, &refunds, &disputes, versions);
         let to_end = fact(head.fact.as_ref()).is_some_and(|fact| {
@@ -200,6 +210,7 @@ impl Store {
             status: PledgeStatus::parse(&head.status).ok_or(StoreError::Corrupt { what: "pledges.status" })?,
             subscription_id: head.stripe_subscription_id,
             to_end,
+            runs_on,
             told,
             payments: payments.into_iter().map(story_payment).collect(),
             refunds: refunds.into_iter().map(|row| (row.stripe_refund_id, row.status)).collect(),

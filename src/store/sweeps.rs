@@ -1,6 +1,7 @@
 //! How far Stripe was looked through, and what is to be looked up.
 
 use super::{Store, StoreError};
+use crate::domain::pledge::PledgeStatus;
 use crate::id::PledgeId;
 
 /// A time the program remembers.
@@ -12,6 +13,8 @@ pub enum Mark {
     SweptUntil,
     /// When a sweep last ended, by our clock.
     SweepFinished,
+    /// When, by our clock, subscriptions are to be held against Stripe's again.
+    StandingsDue,
     /// Up to when, by our clock, the bodies of applied events are forgotten.
     AppliedBodiesForgotten,
     /// The same of ignored ones.
@@ -28,6 +31,7 @@ impl Mark {
             Self::WebhookReceived => "webhook_received",
             Self::SweptUntil => "swept_until",
             Self::SweepFinished => "sweep_finished",
+            Self::StandingsDue => "standings_due",
             Self::AppliedBodiesForgotten => "applied_bodies_forgotten",
             Self::IgnoredBodiesForgotten => "ignored_bodies_forgotten",
             Self::ParkedBodiesForgotten => "parked_bodies_forgotten",
@@ -55,6 +59,15 @@ pub struct OverduePledge {
     pub id: String,
     pub created_at: i64,
     pub stripe_session_id: Option<String>,
+}
+
+/// A pledge by its subscription.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PledgeAtStripe {
+    pub subscription_id: String,
+    pub status: PledgeStatus,
+    /// ISO 4217, upper case.
+    pub currency: String,
 }
 
 impl Store {
@@ -176,6 +189,37 @@ impl Store {
             )
             .bind(expired)
             .bind(asked)
+            .bind(most)
+            .all()
+            .await
+    }
+
+    /// The pledges of these subscriptions, as far as they are known.
+    pub async fn pledges_of_subscriptions(&self, ids: &[String]) -> Result<Vec<PledgeAtStripe>, StoreError> {
+        let mut tx = self.db.begin_read().await?;
+        let rows: Vec<(String, String, String)> = tx
+            .list(
+                "SELECT o.object_id, g.status, g.currency FROM stripe_objects o JOIN pledges g ON g.id = o.pledge_id \
+                 WHERE o.object_id IN {?}",
+                ids,
+            )
+            .await?;
+        tx.rollback().await?;
+        let read = |(subscription_id, status, currency): (String, String, String)| {
+            let status = PledgeStatus::parse(&status).ok_or(StoreError::Corrupt { what: "pledges.status" })?;
+            Ok(PledgeAtStripe { subscription_id, status, currency })
+        };
+        rows.into_iter().map(read).collect()
+    }
+
+    /// Pledges that recur and are not over, with their subscriptions: those after `last` in the order of ids, at most `most`.
+    pub async fn pledges_going_on(&self, last: &str, most: i64) -> Result<Vec<(String, String)>, StoreError> {
+        self.db
+            .read(
+                "SELECT id, stripe_subscription_id FROM pledges WHERE id > $1 AND stripe_subscription_id IS NOT NULL \
+                 AND status IN ('active', 'paused', 'past_due') ORDER BY id LIMIT $2",
+            )
+            .bind(last)
             .bind(most)
             .all()
             .await

@@ -55,6 +55,40 @@ impl Store {
         Ok(self.db.read(unsummed).maybe::<(i64,)>().await?.map(|(turns,)| turns))
     }
 
+    /// How many turns were ever taken, by whatever process: as long as that stays, the books do.
+    pub async fn turns_taken(&self) -> Result<i64, StoreError> {
+        let taken = "SELECT taken FROM turns WHERE name = 'reconcile'";
+        Ok(self.db.read(taken).one::<(i64,)>().await?.0)
+    }
+
+    /// How many sums are not what the daily ones add up to, and the first period of which one is not (a month, or a day); none
+    /// where all are. One statement, so that what is booked meanwhile is in both or in neither.
+    pub async fn totals_amiss(&self) -> Result<Option<(i64, i64)>, StoreError> {
+        let amiss = "SELECT COUNT(*) AS sums, COALESCE(MIN(period), 0) AS first FROM (\
+             SELECT view, period FROM (\
+               SELECT 'charge' AS view, 0 AS parted, day AS period, currency, frequency, '' AS campaign, '' AS source, \
+                 payments, gross_minor, refunds_minor, disputes_minor, 0 AS fees_minor FROM revenue_daily \
+               UNION ALL SELECT 'charge', 0, day / 100, currency, frequency, '', '', payments, gross_minor, refunds_minor, \
+                 disputes_minor, 0 FROM revenue_daily \
+               UNION ALL SELECT 'charge', 1, day / 100, currency, frequency, campaign, source, payments, gross_minor, \
+                 refunds_minor, disputes_minor, 0 FROM revenue_daily \
+               UNION ALL SELECT 'settlement', 0, day, currency, frequency, '', '', payments, gross_minor, refunds_minor, \
+                 disputes_minor, fees_minor FROM settlement_daily \
+               UNION ALL SELECT 'settlement', 0, day / 100, currency, frequency, '', '', payments, gross_minor, \
+                 refunds_minor, disputes_minor, fees_minor FROM settlement_daily \
+               UNION ALL SELECT 'settlement', 1, day / 100, currency, frequency, campaign, source, payments, gross_minor, \
+                 refunds_minor, disputes_minor, fees_minor FROM settlement_daily \
+               UNION ALL SELECT view, 0, period, currency, frequency, '', '', -payments, -gross_minor, -refunds_minor, \
+                 -disputes_minor, -fees_minor FROM revenue_totals \
+               UNION ALL SELECT view, 1, month, currency, frequency, campaign, source, -payments, -gross_minor, \
+                 -refunds_minor, -disputes_minor, -fees_minor FROM revenue_monthly) AS lines \
+             GROUP BY view, parted, period, currency, frequency, campaign, source \
+             HAVING SUM(payments) <> 0 OR SUM(gross_minor) <> 0 OR SUM(refunds_minor) <> 0 OR SUM(disputes_minor) <> 0 \
+             OR SUM(fees_minor) <> 0) AS amiss";
+        let (sums, first): (i64, i64) = self.db.read(amiss).one().await?;
+        Ok((sums > 0).then_some((sums, first)))
+    }
+
     /// The first month after this one in which there is any sum.
     pub async fn month_after(&self, month: i64) -> Result<Option<i64>, StoreError> {
         let next = "SELECT MIN(month) AS month FROM (\

@@ -41,6 +41,7 @@ use crate::clock::HOUR;
 use crate::service::chain::Keeper;
 use crate::service::later::Desk;
 use crate::service::reconcile::ReconcileError;
+use crate::service::reports::at_hand::AtHand;
 use crate::store::BATCH;
 use notices::RENEWALS_EVERY;
 
@@ -64,6 +65,8 @@ const REST_OF_SWEEP: Duration = Duration::from_secs(1);
 const REST_OF_TOTALS: Duration = Duration::from_secs(5);
 /// How often the head of the commit chain is kept.
 const REST_OF_CHAIN: Duration = Duration::from_secs(1);
+/// How long nobody looks whether figures that are kept at hand are to be read again.
+const REST_OF_FIGURES: Duration = Duration::from_secs(1);
 /// How often, in seconds, what has had its time is forgotten.
 const FORGET_EVERY: i64 = HOUR;
 
@@ -134,6 +137,27 @@ impl Job for &mut Chain {
     async fn round(&mut self) -> Result<usize, String> {
         // However much was done, the next round is a second later.
         self.keeper.run_once().await.map(|_| 0).map_err(|error| error.code())
+    }
+}
+
+/// Keeps the figures of the dashboard at hand until `stop`; reading them is then given up.
+pub async fn keep_at_hand(figures: AtHand, stop: CancellationToken) {
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = rounds(figures, stop.clone()) => {}
+    }
+}
+
+impl Job for AtHand {
+    const NAME: &'static str = "figures";
+
+    fn idle(&self) -> Duration {
+        REST_OF_FIGURES
+    }
+
+    async fn round(&mut self) -> Result<usize, String> {
+        // However much was read, more is due in a minute.
+        self.refresh().await.map(|_| 0).map_err(|error| error.code())
     }
 }
 

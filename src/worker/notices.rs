@@ -16,7 +16,7 @@ use crate::gateway::reasons::{Failure, NOT_SAID, Standing, is_on_its_way};
 use crate::gateway::{CallError, Gateway};
 use crate::id::PledgeId;
 use crate::service::later::{Desk, LaterError};
-use crate::store::{BATCH, NewEmail, Notice, Renewal, Untold};
+use crate::store::{BATCH, NewEmail, Notice, Renewal, StoreError, Untold};
 
 /// Seconds after something came to pass until its donor is written to: what Stripe says about it comes in several events.
 const SETTLES: i64 = MINUTE;
@@ -167,8 +167,10 @@ impl NoticeWorker {
     }
 
     async fn tell_of_these(&self, pledges: &[Renewal], now: i64) -> Result<usize, LaterError> {
-        let due = pledges.iter().filter_map(|pledge| Some((pledge, self.renewal(pledge, now)?)));
-        let due: Vec<(&Renewal, (i64, Money))> = due.collect();
+        let mut due = Vec::new();
+        for pledge in pledges {
+            due.extend(self.renewal(pledge, now).await?.map(|renewal| (pledge, renewal)));
+        }
         if due.is_empty() {
             return Ok(0);
         }
@@ -195,19 +197,18 @@ impl NoticeWorker {
     }
 
     /// When a pledge renews and what is charged then, where that is near and its donor was not told of that day.
-    fn renewal(&self, pledge: &Renewal, now: i64) -> Option<(i64, Money)> {
-        let subscription = pledge.subscription.as_ref()?;
-        let State::Subscription { status, paused, cancel_at_period_end, cancel_at, period_end, interval, .. } =
-            subscription
-        else {
-            return None;
+    async fn renewal(&self, pledge: &Renewal, now: i64) -> Result<Option<(i64, Money)>, StoreError> {
+        let near = |at: &i64| *at > now && *at - now <= self.renewal_notice_days * DAY;
+        let told = |at: &i64| pledge.told_for.is_some_and(|told| self.desk.day(told) == self.desk.day(*at));
+        let Some(State::Subscription { period_end: Some(at), .. }) = &pledge.subscription else { return Ok(None) };
+        let Some(id) = PledgeId::parse(&pledge.pledge_id).ok().filter(|_| near(at) && !told(at)) else {
+            return Ok(None);
         };
-        let at = (*period_end)?;
-        let renews = status == "active" && interval.as_deref() == Some("year") && !paused;
-        let ends_before = *cancel_at_period_end || cancel_at.is_some_and(|end| end <= at);
-        let near = at > now && at - now <= self.renewal_notice_days * DAY;
-        let told = pledge.told_for.is_some_and(|told| self.desk.day(told) == self.desk.day(at));
-        agreed(subscription).filter(|_| renews && near && !ends_before && !told).map(|money| (at, money))
+        // What is scheduled to become different with the renewal is in it.
+        let Some(known) = self.desk.store.recurring(&id).await? else { return Ok(None) };
+        let next = known.agreement.filter(|agreement| !agreement.paused).and_then(|agreement| agreement.next);
+        let next = next.filter(|next| next.frequency == Frequency::Annual && next.at == *at);
+        Ok(next.map(|next| (next.at, Money::new(next.amount_minor, known.currency))))
     }
 }
 

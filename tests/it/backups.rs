@@ -11,15 +11,17 @@ use mainstay::clock::Clock;
 use mainstay::config::DatabaseUrl;
 use mainstay::domain::event::API_VERSION;
 use mainstay::id::Random;
+use mainstay::sandbox::Card;
 use mainstay::service::backup::{BackupError, PgPrograms, restore, take};
 use mainstay::store::SweepReason;
 use serde_json::json;
 use sqlx::Executor as _;
 
-use crate::support::app::WEBHOOK_SECRET;
+use crate::support::app::{TestApp, WEBHOOK_SECRET};
 use crate::support::database::{BOTH, Database, Kind};
 use crate::support::postgres;
 use crate::support::process::{Server, mainstay};
+use crate::support::reports::sums_hold;
 
 /// Posts event number `n`, of a few kilobytes that cannot be compressed; whether it was acknowledged.
 pub async fn post(http: &reqwest::Client, url: &str, n: usize) -> bool {
@@ -146,6 +148,28 @@ async fn a_backup_taken_while_events_arrive_is_restored_as_what_was_there_at_one
         let store = other.open().await;
         assert_eq!(store.damage().await.expect("it is read"), None);
         store.close().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_restore_brings_back_adds_up_as_it_did() {
+    for kind in BOTH {
+        let app = TestApp::start(kind).await;
+        for (frequency, currency) in [("once", "USD"), ("monthly", "EUR")] {
+            let (_, session) = app.pledge(frequency, 500, currency).await;
+            app.pay(&session, Card::Works).await;
+        }
+        app.advance_days(40).await;
+        let (database, sandbox) = app.abandon().await;
+        sandbox.shutdown().await;
+        let file = database.folder.path().join("of-gifts").display().to_string();
+        let (code, said) = run(&database, &["backup", &file]);
+        assert_eq!(code, Some(0), "{said}");
+        let other = Database::unmigrated(kind).await;
+        let (code, said) = run(&other, &["restore", &file]);
+        assert_eq!(code, Some(0), "{said}");
+        assert_eq!(other.books().await, database.books().await, "on {kind:?}");
+        sums_hold(&other, &format!("restored on {kind:?}")).await;
     }
 }
 

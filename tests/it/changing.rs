@@ -7,7 +7,7 @@ use mainstay::domain::pledge::Frequency;
 use mainstay::gateway::setup::{self, RIGHTS, Right};
 use mainstay::gateway::subscription::When;
 use mainstay::id::{PledgeId, Random};
-use mainstay::sandbox::{Access, Card};
+use mainstay::sandbox::{Access, ApiFault, Card};
 use mainstay::service::act::{ActError, Acting, Asking, Wish};
 use mainstay::store::{Action, Recurring};
 
@@ -208,14 +208,15 @@ async fn a_frequency_to_come_goes_with_another_amount_a_pause_and_an_ending() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_books_say_for_48_months_what_stripe_then_charges() {
-    for (kind, begins, frequency) in [
-        (Kind::Sqlite, "2027-01-29T10:00:00Z", "monthly"),
-        (Kind::Postgres, "2027-01-30T10:00:00Z", "monthly"),
-        (Kind::Sqlite, "2027-01-31T10:00:00Z", "monthly"),
-        (Kind::Postgres, "2028-02-29T10:00:00Z", "monthly"),
-        (Kind::Sqlite, "2028-02-29T10:00:00Z", "annual"),
-        (Kind::Postgres, "2027-01-31T10:00:00Z", "annual"),
-    ] {
+    let anchors = [
+        ("2027-01-29T10:00:00Z", "monthly"),
+        ("2027-01-30T10:00:00Z", "monthly"),
+        ("2027-01-31T10:00:00Z", "monthly"),
+        ("2028-02-29T10:00:00Z", "monthly"),
+        ("2028-02-29T10:00:00Z", "annual"),
+        ("2027-01-31T10:00:00Z", "annual"),
+    ];
+    for (kind, (begins, frequency)) in BOTH.into_iter().flat_map(|kind| anchors.map(|anchor| (kind, anchor))) {
         let giving = Giving::start(kind, at(begins)).await;
         let pledge = giving.gives(frequency, 1000).await;
         let other = giving.gives("monthly", 700).await;
@@ -261,6 +262,44 @@ async fn the_card_is_changed_on_stripes_page() {
         assert!(sent.status().is_success());
         giving.keeps_its_word(&pledge, NOON + 40 * DAY).await;
         assert_eq!(giving.charged(&pledge).await.len(), 2);
+        giving.app.finish().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_stripe_did_and_did_not_answer_is_asked_again_when_its_keys_are_forgotten_and_is_done_once() {
+    for kind in BOTH {
+        let giving = Giving::start(kind, NOON).await;
+        let pledge = giving.gives("monthly", 1000).await;
+        let of = || pledge.clone();
+        let until = giving.app.clock.now() + 40 * DAY;
+        let wishes = [
+            Wish::ChangeAmount { pledge: of(), amount_minor: 1500 },
+            Wish::ChangeFrequency { pledge: of(), frequency: Frequency::Annual },
+            Wish::ChangeFrequency { pledge: of(), frequency: Frequency::Monthly },
+            Wish::Pause { pledge: of(), until },
+            Wish::Resume { pledge: of() },
+            Wish::End { pledge: of(), when: When::AtPeriodEnd },
+        ];
+        for wish in wishes {
+            // It is done, and said to have failed, however often it is sent.
+            giving.app.sandbox.fail_api(Some("POST"), "/v1/subscription", ApiFault::WorkThenStoredError, u32::MAX);
+            let action = giving.asks(wish.clone()).await.expect("it can be asked for");
+            assert!(action.error.is_some(), "{action:?}: nobody knows");
+            giving.app.sandbox.heal();
+            giving.app.settle().await;
+            // Longer than Stripe remembers what it was asked.
+            giving.app.clock.advance(DAY + 3_600);
+            giving.app.settle().await;
+            let action = giving.acting.again(&action.id).await.expect("it is asked again");
+            assert_eq!(action.error, None, "{wish:?} on {kind:?}");
+            giving.app.clock.advance(61);
+            giving.app.settle().await;
+            assert_eq!(giving.known(&pledge).await.standing(&action), Standing::Done, "{wish:?} on {kind:?}");
+        }
+        assert_eq!(giving.charged(&pledge).await.len(), 1, "nothing was charged for it");
+        giving.keeps_its_word(&pledge, NOON + 100 * DAY).await;
+        assert_eq!(giving.charged(&pledge).await.len(), 1);
         giving.app.finish().await;
     }
 }

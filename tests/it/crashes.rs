@@ -10,6 +10,7 @@ use mainstay::sandbox::{Card, SentEvent};
 use crate::support::app::{TestApp, WEBHOOK_SECRET};
 use crate::support::database::{BOTH, Database, Kind};
 use crate::support::process::Server;
+use crate::support::reports::sums_hold;
 use crate::support::story::Story;
 
 /// Two gifts.
@@ -64,6 +65,7 @@ async fn a_process_killed_at_any_named_place_loses_no_acknowledged_event_and_cou
             caught_up(&database).await;
             assert!(server.terminate().success(), "SIGTERM ends it with exit code 0");
             assert_eq!(database.books().await, story.books, "killed at {place} on {kind:?}");
+            sums_hold(&database, &format!("killed at {place} on {kind:?}")).await;
         }
     }
 }

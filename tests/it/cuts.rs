@@ -6,6 +6,7 @@ use mainstay::sandbox::Card;
 use crate::support::app::TestApp;
 use crate::support::database::{Database, Kind};
 use crate::support::proxy::{Cut, Proxy};
+use crate::support::reports::totals_hold;
 use crate::support::story::Story;
 
 const CUTS: [Cut; 2] = [Cut::BeforeCommit, Cut::AfterCommit];
@@ -64,6 +65,7 @@ async fn a_worker_whose_commit_was_cut_goes_on_and_every_event_has_one_effect() 
             assert_eq!(proxy.cuts(), 1, "{cut:?} at commit {commit}");
             let books = worker.database.books().await;
             assert_eq!(books, story.books, "{cut:?} at commit {commit}");
+            totals_hold(worker.store(), &format!("{cut:?} at commit {commit}")).await;
             worker.finish().await;
         }
     }
@@ -98,5 +100,6 @@ async fn a_line_that_falls_silent_is_given_up_and_work_goes_on_over_another() {
     worker.caught_up().await;
     assert_eq!(proxy.cuts(), 1);
     assert_eq!(worker.database.books().await, story.books);
+    totals_hold(worker.store(), "after the silence").await;
     worker.finish().await;
 }

@@ -14,6 +14,7 @@ use crate::journeys::{daily, ours};
 use crate::support::app::{WEBHOOK_SECRET, session_of};
 use crate::support::database::{Database, Kind};
 use crate::support::process::{Server, mainstay};
+use crate::support::reports::sums_hold;
 
 fn file(database: &Database) -> PathBuf {
     database.folder.path().join("mainstay.db")
@@ -270,5 +271,6 @@ async fn what_damage_took_is_brought_back_by_the_sweep_to_the_cent() {
     let pledges = database.rows("SELECT status AS line FROM pledges ORDER BY status").await;
     assert_eq!(pledges, ["active", "active", "paid", "paid"], "those that were lost are back");
     assert!(server.terminate().success());
+    sums_hold(&database, "brought back").await;
     sandbox.shutdown().await;
 }

@@ -22,6 +22,7 @@ use crate::support::erasing::{
 };
 use crate::support::later::reminder;
 use crate::support::process::{environment, mainstay};
+use crate::support::reports::totals_hold;
 use crate::support::reversals::newest_charge;
 use crate::support::stored;
 
@@ -182,6 +183,7 @@ async fn whoever_asks_is_erased_everywhere_and_the_books_stay_to_the_cent() {
         gone("after everything was told again").await;
         let again = eraser(&app).erase_donor(&whoever_has(ADDRESS), false).await.expect("it is erased");
         assert!(again.is_nothing() && again.purged, "{again:?}");
+        totals_hold(app.store(), &format!("on {kind:?}")).await;
         app.finish().await;
     }
 }
@@ -222,6 +224,7 @@ async fn a_pledge_names_its_donor_also_before_anything_was_heard_of_it() {
         assert_eq!((code, errors.contains("--pledge")), (Some(2), true), "{errors}");
         let (code, _, errors) = erase_by_command(&app, &[], "nobody\n");
         assert_eq!((code, errors.contains("standard input")), (Some(2), true), "{errors}");
+        totals_hold(app.store(), &format!("on {kind:?}")).await;
         app.finish().await;
     }
 }
@@ -241,6 +244,7 @@ async fn while_stripe_is_away_nobody_is_half_erased_and_the_next_time_it_is_done
         assert_eq!((erased.donors, erased.customers), (1, 1), "{kind:?}");
         assert!(app.database.rows(ADDRESSES).await.is_empty());
         app.settle().await;
+        totals_hold(app.store(), &format!("on {kind:?}")).await;
         app.finish().await;
     }
 }
@@ -307,6 +311,7 @@ async fn past_their_clocks_donors_are_as_erased_and_nothing_brings_them_back() {
         assert_eq!(app.database.rows(forgotten).await, ["2"], "{kind:?}");
         let bodies = open_bodies(&app).await;
         assert!(bodies.iter().all(|(_, body)| !body.contains(&once)), "{kind:?}");
+        totals_hold(app.store(), &format!("on {kind:?}")).await;
         app.finish().await;
     }
 }

@@ -10,10 +10,14 @@ use crate::support::later::{desk, run};
 
 const TOKEN: &str = "fedcba9876543210fedcba9876543210";
 const PATH: &str = "/v1/newsletter/export";
+/// What the audit log keeps of exports, the oldest first.
+const NOTED: &str = "SELECT actor || ': ' || reason || ' ' || after AS line FROM audit_log \
+     WHERE action = 'newsletter.exported' ORDER BY at, actor";
 
-/// Fetches with the token; status, content type, caching and body.
+/// Fetches with the token and a reason; status, content type, caching and body.
 async fn fetch(app: &TestApp, query: &str) -> (u16, String, String, String) {
-    let request = app.http.get(format!("{}{PATH}{query}", app.url)).bearer_auth(TOKEN);
+    let url = format!("{}{PATH}?reason=weekly+import&{}", app.url, query.trim_start_matches('?'));
+    let request = app.http.get(url).bearer_auth(TOKEN);
     let response = request.send().await.expect("an answer");
     let header = |name: &str| {
         response.headers().get(name).map_or(String::new(), |value| value.to_str().expect("text").to_owned())
@@ -43,15 +47,19 @@ async fn confirmed_signups_are_exported_until_they_are_stopped() {
         for link in &links[..2] {
             app.press(&format!("{link}/confirm"), "").await;
         }
-        let export = run(&app, &["newsletter", "export", "--since", "2026-11-23", "--format", "csv"]);
+        let exported =
+            |since: &str| run(&app, &["newsletter", "export", "--since", since, "--reason", "a new program"]);
+        let export = exported("2026-11-23");
+        let noted = app.database.rows(NOTED).await;
+        assert_eq!(noted, ["command_line: a new program {\"since\":\"2026-11-23\"}"], "on {kind:?}");
         let mut reader = csv::Reader::from_reader(export.as_bytes());
         assert_eq!(reader.headers().expect("a head"), &["email", "name", "attributes"][..]);
         let mut addresses: Vec<String> = reader.records().map(|row| row.expect("a row")[0].to_owned()).collect();
         addresses.sort();
         assert_eq!(addresses, ["\"two, words\"@example.org", "reader@example.org"]);
-        assert_eq!(run(&app, &["newsletter", "export", "--since", "2026-11-24"]).lines().count(), 1, "only the head");
+        assert_eq!(exported("2026-11-24").lines().count(), 1, "only the head");
         app.press(&format!("{}/unsubscribe", links[0]), "List-Unsubscribe=One-Click").await;
-        assert_eq!(run(&app, &["newsletter", "export", "--since", "2026-11-23"]).lines().count(), 2);
+        assert_eq!(exported("2026-11-23").lines().count(), 2);
         app.work_later("UTC").await;
         app.mails().await;
         app.finish().await;
@@ -79,7 +87,8 @@ async fn the_api_answers_what_the_command_prints_and_changes_nothing() {
             for (format, kind) in [("csv", "text/csv; charset=utf-8"), ("json", "application/json")] {
                 let (status, content, caching, body) = fetch(&app, &format!("?since={since}&format={format}")).await;
                 assert_eq!((status, content.as_str(), caching.as_str()), (200, kind, "no-store"), "{body}");
-                let printed = run(&app, &["newsletter", "export", "--since", since, "--format", format]);
+                let printed =
+                    run(&app, &["newsletter", "export", "--since", since, "--format", format, "--reason", "the same"]);
                 assert_eq!(body, printed, "{since} as {format}");
                 let count = if format == "csv" {
                     csv::Reader::from_reader(body.as_bytes()).records().count()
@@ -185,6 +194,24 @@ async fn only_who_says_the_token_gets_addresses_and_only_where_the_key_is() {
                 .collect();
             assert_eq!((status, named), (422, fields), "{query}");
         }
+        // Without a reason nothing is opened, and nobody who was refused is put down for having seen anything.
+        for reason in ["&reason=x", "&reason=%20%20%20", "&reason=a%00b"] {
+            let refused = app.http.get(format!("{url}{reason}")).bearer_auth(TOKEN).send().await.expect("an answer");
+            let problem: Value = refused.json().await.expect("JSON");
+            assert_eq!(
+                (&problem["status"], &problem["errors"][0]["field"]),
+                (&json!(422), &json!("reason")),
+                "{reason}"
+            );
+        }
+        assert!(app.database.rows(NOTED).await.is_empty(), "on {kind:?}");
+        fetch(&app, "?since=2026-11-23").await;
+        app.clock.advance(1);
+        let silent = app.http.get(&url).bearer_auth(TOKEN).send().await.expect("an answer");
+        assert_eq!(silent.status(), 200, "a program need not say why, and is noted all the same");
+        let noted = app.database.rows(NOTED).await;
+        let line = |why: &str| format!("newsletter_export_token: {why} {{\"since\":\"2026-11-23\"}}");
+        assert_eq!(noted, [line("no reason was given"), line("weekly import")], "on {kind:?}");
         app.finish().await;
 
         let app = TestApp::start(kind).await;

@@ -1,6 +1,9 @@
 //! The newsroom's pages about money: figures, lists, stories and events, and how they are to be looked at.
 
 pub mod browser;
+mod every_page;
+mod figures;
+mod openings;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -136,6 +139,12 @@ async fn a_parked_event_is_seen_and_replayed_by_whoever_may() {
     }
 }
 
+/// The first file a report's page leads to.
+fn link_to_file(page: &str) -> String {
+    let (_, file) = page.split_once("<a href=\"/v1/").expect("a file");
+    file.split('"').next().expect("an address").replace("&amp;", "&")
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_report_has_a_page_with_its_definitions_and_its_files() {
     for kind in BOTH {
@@ -153,10 +162,20 @@ async fn each_report_has_a_page_with_its_definitions_and_its_files() {
         }
         let revenue = app.look("/admin/reports/revenue", &cookie).await.body;
         assert!(revenue.contains("2026-11") && revenue.contains(">$3<"), "{revenue}");
-        let (_, file) = revenue.split_once("<a href=\"/v1/").expect("a file");
-        let file = format!("/v1/{}", file.split('"').next().expect("an address").replace("&amp;", "&"));
+        let file = format!("/v1/{}", link_to_file(&revenue));
         let csv = app.look(&file, &cookie).await;
         assert!(csv.status == 200 && csv.body.starts_with("period,currency"), "{}", csv.body);
+        // Pages speak Russian with Russians; files are the same for all.
+        let asked = "by=month,frequency&from=2026-11-01&to=2026-12-01&lang=ru";
+        let russian = app.look(&format!("/admin/reports/recurring?{asked}"), &cookie).await.body;
+        for text in [">Вернулись<", ">ежемесячно<", "Действующая поддержка, сумму которой увеличили", ">3\u{a0}$<"]
+        {
+            assert!(russian.contains(text), "{text}: {russian}");
+        }
+        assert!(!russian.contains("Running gifts") && !russian.contains(">monthly<"), "{russian}");
+        let file = format!("/v1/{}", link_to_file(&russian));
+        let file = app.look(&file, &cookie).await.body;
+        assert!(file.starts_with("period,currency,frequency,opening,") && file.contains(",monthly,"), "{file}");
         let wrong = app.look("/admin/reports/revenue?from=2026-12-01&to=2026-11-01", &cookie).await;
         assert!(wrong.status == 422 && wrong.body.contains("This cannot be shown"), "{}", wrong.body);
         assert_eq!(app.look("/admin/reports/none", &cookie).await.status, 404);

@@ -4,11 +4,11 @@ use std::process::Output;
 
 use mainstay::store::Db;
 
-use crate::journeys::disorder::totals_hold;
 use crate::support::app::{TestApp, settings};
 use crate::support::database::{BOTH, Database};
 use crate::support::journeys;
 use crate::support::process::mainstay;
+use crate::support::reports::totals_hold;
 
 pub fn rebuild(database: &Database, arguments: &[&str]) -> String {
     let output: Output = mainstay(&["rebuild"])

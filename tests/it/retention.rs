@@ -12,6 +12,7 @@ use crate::support::database::BOTH;
 use crate::support::erasing::{ADDRESSES, INDEXES, LINKS, forget, gift};
 use crate::support::journeys::subscription_of;
 use crate::support::later::reminder;
+use crate::support::reports::totals_hold;
 use crate::support::wait::until;
 
 const KEYS: &str = "SELECT key_hash AS line FROM idempotency_keys";
@@ -240,6 +241,7 @@ async fn whoever_still_gives_is_known_and_thanked_however_long_ago_it_began() {
         let payments =
             app.store().unreceipted(app.clock.now() - 40 * DAY, app.clock.now(), 100).await.expect("they are read");
         assert!(!payments.is_empty(), "the newest renewal is to be thanked for, on {kind:?}");
+        totals_hold(app.store(), &format!("on {kind:?}")).await;
         app.finish().await;
     }
 }
@@ -259,6 +261,7 @@ async fn a_server_forgets_by_itself_and_doctor_sees_when_it_does_not() {
         app.clock.advance(2 * DAY);
         until("the donor to be forgotten", async || forgotten(INDEXES).await).await;
         until("the pledge to be nobody's", async || forgotten(LINKS).await).await;
+        totals_hold(app.store(), &format!("on {kind:?}")).await;
         app.finish().await;
     }
 }
@@ -281,6 +284,7 @@ async fn many_are_forgotten_a_few_at_a_time_and_a_run_that_dies_is_taken_up() {
         assert_eq!(app.database.rows(INDEXES).await.len(), 9, "{kind:?}");
         assert_eq!(forgetter.run_once(app.clock.now()).await.expect("it is done"), 0, "nothing is left to do");
         app.settle().await;
+        totals_hold(app.store(), &format!("on {kind:?}")).await;
         app.finish().await;
     }
 }

@@ -5,6 +5,7 @@
 
 mod imports;
 mod migrations;
+mod openings;
 mod readme;
 mod source;
 mod text;

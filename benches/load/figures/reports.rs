@@ -73,12 +73,12 @@ pub async fn measure(bench: &mut Bench) {
     bench.template.forget(database).await;
 }
 
-async fn run(db: &Db, sql: String) {
+pub(super) async fn run(db: &Db, sql: String) {
     db.write(sql.leak()).run().await.unwrap_or_else(|error| panic!("{error}"));
 }
 
 /// A table of the numbers from `from` and before `to`.
-fn numbers(from: usize, to: usize) -> String {
+pub(super) fn numbers(from: usize, to: usize) -> String {
     format!(
         "(WITH RECURSIVE n(i) AS (SELECT CAST({from} AS BIGINT) UNION ALL SELECT i + 1 FROM n WHERE i + 1 < {to}) \
          SELECT i FROM n) AS n"
@@ -193,8 +193,13 @@ async fn ask(database: &Database, what: &str) -> (f64, f64) {
         assert!(body.len() > 1_000, "there are rows");
     }
     store.close().await;
+    percentiles(took)
+}
+
+/// The median and the 99th percentile.
+pub(super) fn percentiles(mut took: Vec<f64>) -> (f64, f64) {
     took.sort_by(f64::total_cmp);
-    (took[ASKED / 2], took[ASKED * 99 / 100])
+    (took[took.len() / 2], took[took.len() * 99 / 100])
 }
 
 /// Exports by the program: how many rows came, in how many seconds, and the most memory it had.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::domain::facts::Object;
+use crate::domain::facts::{Object, State};
 use crate::domain::pledge::{Frequency, PledgeStatus, words};
 
 words! {
@@ -159,6 +159,12 @@ pub struct Changes {
 }
 
 impl Changes {
+    /// The subscriptions of which something that was heard says that they are over, and when it was so.
+    pub fn ended_subscriptions(&self) -> impl Iterator<Item = (&str, i64)> {
+        let over = |version: &&Object| matches!(&version.fact.state, State::Subscription { status, .. } if status == "canceled" || status == "incomplete_expired");
+        self.versions.iter().filter(over).map(|version| (version.id.as_str(), version.fact.snapshot.at))
+    }
+
     /// Notes which rows of an account are new or different.
     pub(super) fn note(&mut self, before: &Account, after: &Account) {
         if before.payment != after.payment {

@@ -137,20 +137,29 @@ fn state(kind: ObjectKind, object: &Value, seen: Seen<'_>) -> State {
     }
 }
 
-fn subscription(object: &Value, status: String) -> State {
-    let items = object.pointer("/items/data").and_then(Value::as_array).map_or(&[] as &[Value], Vec::as_slice);
-    let first = items.first().unwrap_or(&Value::Null);
+fn items(subscription: &Value) -> &[Value] {
+    subscription.pointer("/items/data").and_then(Value::as_array).map_or(&[], Vec::as_slice)
+}
+
+/// Each item's price times its quantity, together.
+pub(super) fn subscription_amount(subscription: &Value) -> Option<i64> {
     let price_of = |item: &Value| {
         item.pointer("/price/unit_amount")?.as_i64()?.checked_mul(item["quantity"].as_i64().unwrap_or(1))
     };
+    let items = items(subscription);
     let amount_minor = items.iter().try_fold(0_i64, |sum, item| sum.checked_add(price_of(item)?));
+    amount_minor.filter(|_| !items.is_empty())
+}
+
+fn subscription(object: &Value, status: String) -> State {
+    let first = items(object).first().unwrap_or(&Value::Null);
     State::Subscription {
         status,
         paused: object["pause_collection"].is_object(),
         cancel_at_period_end: object["cancel_at_period_end"].as_bool().unwrap_or(false),
         cancel_at: object["cancel_at"].as_i64(),
         period_end: first["current_period_end"].as_i64().or_else(|| object["current_period_end"].as_i64()),
-        amount_minor: amount_minor.filter(|_| !items.is_empty()),
+        amount_minor: subscription_amount(object),
         currency: currency(&object["currency"]),
         interval: first.pointer("/price/recurring/interval").and_then(word),
         billing: Billing {

@@ -10,7 +10,7 @@ use minijinja::{Value, context};
 
 use super::super::error::ApiError;
 use super::charts::{self, Bar, Line, Words};
-use super::list::time;
+use super::list::{hour, time};
 use super::{Admin, Newsroom, View};
 use crate::domain::money::{Currency, Money};
 use crate::domain::pledge::Frequency;
@@ -20,7 +20,7 @@ use crate::domain::report::recurring::{self, Many, Movement};
 use crate::domain::report::revenue::Revenue;
 use crate::domain::report::{By, half_even};
 use crate::service::balance::LINES;
-use crate::service::reports::ReportError;
+use crate::service::reports::at_hand::Recurring;
 use crate::text;
 
 /// What came in from the first of a month to the same day of it, in one currency.
@@ -38,15 +38,13 @@ pub async fn show(State(admin): State<Admin>, view: View) -> Result<Response, Ap
     let today = jiff::Timestamp::from_second(admin.clock.now()).unwrap_or_default().to_zoned(admin.zone.clone()).date();
     let mut currencies: BTreeMap<Currency, UpToToday> = BTreeMap::new();
     for (span, which) in [(0.months(), 0), (1.month(), 1), (12.months(), 2)] {
-        for sums in admin.store.revenue(&asked(Name::Revenue, up_to(today.saturating_sub(span)), None)).await? {
+        for sums in admin.store.revenue(&asked(up_to(today.saturating_sub(span)), None)).await? {
             count(currencies.entry(sums.currency).or_default(), which, &sums);
         }
     }
     let years = (today.first_of_year().saturating_sub(1.year()), today.saturating_add(1.day()));
-    let months = admin.store.revenue(&asked(Name::Revenue, years, Some(By::Month))).await?;
-    let query = asked(Name::Recurring, up_to(today), None);
-    let histories = admin.store.histories(&query).await?;
-    let recurring = recurring::lines(&query, &histories, &admin.zone).map_err(ReportError::from)?;
+    let months = admin.store.revenue(&asked(years, Some(By::Month))).await?;
+    let Recurring { lines: recurring, as_of } = admin.at_hand.recurring().await?;
     for currency in months.iter().map(|month| month.currency).chain(recurring.keys().map(|(_, group)| group.currency)) {
         currencies.entry(currency).or_default();
     }
@@ -59,6 +57,8 @@ pub async fn show(State(admin): State<Admin>, view: View) -> Result<Response, Ap
     let values = context! {
         title => view.say("admin-dashboard"),
         day => text::date(view.language, today),
+        now => hour(&admin, admin.clock.now()),
+        as_of => hour(&admin, as_of),
         currencies => by_size.into_iter().map(shown).collect::<Vec<_>>(),
         overdue => admin.store.count_overdue().await?,
         ..health(&admin).await?
@@ -66,10 +66,10 @@ pub async fn show(State(admin): State<Admin>, view: View) -> Result<Response, Ap
     Ok(view.page("home", values))
 }
 
-/// What is asked of a report: everything of some days.
-fn asked(name: Name, (from, to): (Date, Date), period: Option<By>) -> Query {
-    let split = Split { period, frequency: name == Name::Revenue && period.is_none(), campaign: false, source: false };
-    Query { name, from, to, split, only: Only::default(), view: Counted::Charge }
+/// What is asked of the revenue: all of some days.
+fn asked((from, to): (Date, Date), period: Option<By>) -> Query {
+    let split = Split { period, frequency: period.is_none(), campaign: false, source: false };
+    Query { name: Name::Revenue, from, to, split, only: Only::default(), view: Counted::Charge }
 }
 
 /// What is not about money: events that wait for somebody, and whether the books agree with Stripe's.

@@ -92,6 +92,12 @@ pub async fn filters(admin: &Newsroom, view: &View, wanted: &Wanted) -> Result<V
     })
 }
 
+/// A time of this day as people of the newsroom read it: `14:05`, and as machines do.
+pub fn hour(admin: &Newsroom, at: i64) -> Value {
+    let zoned = jiff::Timestamp::from_second(at).unwrap_or_default().to_zoned(admin.zone.clone());
+    context! { text => zoned.strftime("%H:%M").to_string(), machine => zoned.timestamp().to_string() }
+}
+
 /// A time as people of the newsroom read it: `2026-11-26 14:05`, and as machines do.
 pub fn time(admin: &Newsroom, at: i64) -> Value {
     let zoned = jiff::Timestamp::from_second(at).unwrap_or_default().to_zoned(admin.zone.clone());

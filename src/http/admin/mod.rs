@@ -8,6 +8,7 @@
 mod audit;
 mod campaigns;
 mod charts;
+mod donor;
 mod donor_link;
 mod events;
 mod guard;
@@ -37,6 +38,7 @@ use crate::id::Random;
 use crate::service::admin::AdminError;
 use crate::service::admin::sign_in::SignIn;
 use crate::service::later::{Asking, Desk};
+use crate::service::reports::at_hand::AtHand;
 use crate::store::Store;
 
 pub use super::form::Form;
@@ -62,6 +64,8 @@ pub struct Newsroom {
     pub desk: Option<Desk>,
     /// None where there is no key for it: nobody can sign in.
     pub sign_in: Option<SignIn>,
+    /// What the dashboard shows of what recurs.
+    pub at_hand: AtHand,
     /// How often one may try to sign in.
     pub limits: Limits,
 }

@@ -96,6 +96,7 @@ pub async fn show(State(admin): State<Admin>, view: View, Path(id): Path<String>
         })
         .collect();
     let actions = shown_actions(&admin, &view, &pledge, &story).await?;
+    let known = admin.store.has_address(&id).await?;
     let values = context! {
         title => format!("{} {}", view.say("admin-pledge"), written(pledge.total().amount_minor)),
         id => id.as_str(),
@@ -104,16 +105,12 @@ pub async fn show(State(admin): State<Admin>, view: View, Path(id): Path<String>
         campaign => pledge.campaign_name, source => pledge.source,
         made => time(&admin, pledge.created_at),
         to_end => story.to_end && story.status != PledgeStatus::Canceled,
-        endable => acts && endable(&story),
-        mailable => acts && admin.store.has_address(&id).await?,
+        runs_on => story.runs_on, endable => acts && story.endable(),
+        mailable => acts && known,
+        openable => known && view.may(Role::Admin),
         payments, steps, actions, acts,
     };
     Ok(view.page("pledge", values))
-}
-
-fn endable(story: &PledgeStory) -> bool {
-    let over = matches!(story.status, PledgeStatus::Canceled | PledgeStatus::Expired | PledgeStatus::Failed);
-    story.subscription_id.is_some() && !over
 }
 
 async fn shown_actions(
@@ -178,7 +175,7 @@ fn end_form(
         title => view.say("admin-end"), id => id.as_str(), form, reason,
         amount => text::money(view.language, pledge.total()),
         frequency => view.say(&format!("frequency-{}", pledge.frequency)),
-        endable => endable(story), to_end => story.to_end,
+        endable => story.endable(), to_end => story.to_end,
         wrong => wrong.map(|id| view.say(id)),
     };
     let status = if wrong.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };

@@ -9,7 +9,7 @@ use minijinja::{Value, context};
 use url::form_urlencoded;
 
 use super::super::error::ApiError;
-use super::list::{Asked, choices};
+use super::list::{Asked, choices, time};
 use super::{Admin, Newsroom, View};
 use crate::domain::field::{Fields, Given};
 use crate::domain::report::query::{Name, Query};
@@ -59,7 +59,8 @@ pub async fn show(
             return Ok(view.answer(StatusCode::UNPROCESSABLE_ENTITY, "report", context! { wrong, ..form }));
         }
     };
-    let report = run(&admin.store, &admin.zone, admin.clock.now(), &query).await?;
+    let now = admin.clock.now();
+    let report = run(&admin.store, &admin.zone, now, &query).await?;
     let head = report.head;
     let rows = match report.rows.all(LINES).await {
         Ok(rows) => rows,
@@ -73,7 +74,10 @@ pub async fn show(
         .into_iter()
         .map(|row| row.iter().zip(&head.columns).map(|(cell, column)| shown(&view, cell, column.name)).collect())
         .collect();
-    Ok(view.page("report", context! { rows, columns => columns(&head), time_zone => head.time_zone, ..form }))
+    Ok(view.page(
+        "report",
+        context! { rows, columns => columns(&view, &head), time_zone => head.time_zone, as_of => time(&admin, now), ..form },
+    ))
 }
 
 /// What was said in the address, and a year up to the end of this month where nothing was.
@@ -110,10 +114,10 @@ fn form(view: &View, name: Name, said: &[(&'static str, String)]) -> Value {
     }
 }
 
-fn columns(head: &Head) -> Vec<Value> {
+fn columns(view: &View, head: &Head) -> Vec<Value> {
     let column = |column: &crate::domain::report::table::Column| {
-        let name = column.name.replace('_', " ");
-        context! { name, definition => column.definition, number => is_number(column.kind) }
+        let definition = text::meaning(view.language, column.definition);
+        context! { name => view.say(&format!("column-{}", column.name)), definition, number => is_number(column.kind) }
     };
     head.columns.iter().map(column).collect()
 }
@@ -126,6 +130,7 @@ fn shown(view: &View, cell: &Cell, column: &str) -> Value {
     let (text, number) = match cell {
         Cell::Nothing => ("–".to_owned(), false),
         Cell::Text(text) if text.is_empty() => ("–".to_owned(), false),
+        Cell::Text(word) if column == "frequency" => (view.say(&format!("frequency-{word}")), false),
         Cell::Text(text) => (text.clone(), false),
         Cell::Date(date) => (date.to_string(), false),
         Cell::Count(count) => (count.to_string(), true),

@@ -119,16 +119,8 @@ async fn streamed(pieces: impl Stream<Item = Result<String, ReportError>> + Send
     let mut pieces = Box::pin(pieces);
     let mut first = pieces.try_next().await?.unwrap_or_default();
     first += &pieces.try_next().await?.unwrap_or_default();
-    let rest = pieces.inspect_err(|error| tracing::error!(reason = code(error), "a report was cut off"));
+    let rest = pieces.inspect_err(|error| tracing::error!(reason = error.code(), "a report was cut off"));
     Ok(Body::from_stream(stream::once(async { Ok(first) }).chain(rest)))
-}
-
-/// What may be written down about it.
-fn code(error: &ReportError) -> String {
-    match error {
-        ReportError::Store(error) => error.code(),
-        error => error.to_string(),
-    }
 }
 
 impl From<ReportError> for ApiError {

@@ -8,7 +8,8 @@ use axum::routing::{self, MethodRouter};
 use super::super::form::MAX_UPLOAD;
 use super::Admin;
 use super::{
-    audit, campaigns, donor_link, events, home, me, payments, people, pledges, report_pages, reports, sessions, sign_in,
+    audit, campaigns, donor, donor_link, events, home, me, payments, people, pledges, report_pages, reports, sessions,
+    sign_in,
 };
 use crate::domain::admin::{Role, Scope};
 use crate::service::admin::access::Signed;
@@ -87,6 +88,8 @@ pub(super) fn all() -> Vec<Route> {
         post("/admin/pledges/{id}/end", Needs(Finance), pledges::end),
         get("/admin/pledges/{id}/mail-link", Needs(Finance), donor_link::ask),
         post("/admin/pledges/{id}/mail-link", Needs(Finance), donor_link::send),
+        get("/admin/pledges/{id}/donor", Needs(Admin), donor::ask),
+        post("/admin/pledges/{id}/donor", Needs(Admin), donor::show),
         post("/admin/actions/{id}/again", Needs(Finance), pledges::again),
         get("/admin/payments", Needs(Viewer), payments::list),
         get("/admin/payments/{id}/refund", Needs(Finance), payments::ask_refund),

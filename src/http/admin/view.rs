@@ -35,6 +35,7 @@ const TEMPLATES: &[(&str, &str)] = &[
     ("pledge", include_str!("../../../templates/pages/admin/pledge.html")),
     ("end", include_str!("../../../templates/pages/admin/end.html")),
     ("mail_link", include_str!("../../../templates/pages/admin/mail_link.html")),
+    ("donor", include_str!("../../../templates/pages/admin/donor.html")),
     ("payments", include_str!("../../../templates/pages/admin/payments.html")),
     ("refund", include_str!("../../../templates/pages/admin/refund.html")),
     ("reports", include_str!("../../../templates/pages/admin/reports.html")),

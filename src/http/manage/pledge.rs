@@ -78,7 +78,12 @@ async fn page(
 
 /// What can be done to what goes on.
 async fn forms(donors: &Donors, visit: &Visit, known: &Recurring) -> Result<Value, ApiError> {
-    let Some(agreement) = &known.agreement else { return Ok(Value::from(())) };
+    let Some(agreement) = &known.agreement else {
+        let stop = context! {
+            amount => (), others => (), paused => false, pauses => false, card => false, ends => true,
+        };
+        return Ok(if known.runs_on { stop } else { Value::from(()) });
+    };
     let (amount_minor, frequency) = agreement.agreed();
     let campaign = donors.store.campaign(&known.campaign).await?;
     let offer = |frequency| campaign.as_ref().and_then(|campaign| campaign.offer(known.currency, frequency));

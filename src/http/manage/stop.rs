@@ -11,7 +11,7 @@ use super::super::form::Form;
 use super::visit::{Visit, token};
 use super::{DonorState, Donors};
 use crate::domain::action::{ActionKind, ActionState, DONOR};
-use crate::domain::pledge::{Frequency, PledgeStatus};
+use crate::domain::pledge::Frequency;
 use crate::gateway::subscription::When;
 use crate::service::act::{ActError, Asking, Wish};
 use crate::service::later::token_hash;
@@ -71,7 +71,7 @@ async fn newest_ending(donors: &Donors, pledge: &ManagedPledge) -> Result<Option
 /// How the pledge stands, and the button where there is something to stop.
 async fn stands(donors: &Donors, visit: &Visit, link: &str, pledge: &ManagedPledge) -> Result<Response, StoreError> {
     let asked = newest_ending(donors, pledge).await?.map(|action| action.state);
-    let over = matches!(pledge.status, PledgeStatus::Canceled | PledgeStatus::Expired | PledgeStatus::Failed);
+    let over = pledge.status.is_over() && !pledge.runs_on;
     let (title, lead, button) = match (over, asked) {
         (true, _) => {
             let on = pledge.ended_at.map(|at| visit.day(donors, at));
@@ -81,7 +81,9 @@ async fn stands(donors: &Donors, visit: &Visit, link: &str, pledge: &ManagedPled
             };
             ("support-stopped-title", lead, None)
         }
-        (false, Some(ActionState::Sent)) => ("support-stopping-title", visit.say("support-stopping-lead"), None),
+        (false, Some(ActionState::Sent)) if !pledge.runs_on => {
+            ("support-stopping-title", visit.say("support-stopping-lead"), None)
+        }
         (false, Some(ActionState::Asked)) => {
             ("support-unsure-title", visit.say("support-unsure-lead"), Some("support-stop-again"))
         }
@@ -96,7 +98,7 @@ async fn stands(donors: &Donors, visit: &Visit, link: &str, pledge: &ManagedPled
     };
     let form = donors.random.hex();
     let press = button.map(|label| context! { path => visit.at(&format!("/s/{link}")), label => visit.say(label) });
-    let reload = matches!((over, asked), (false, Some(ActionState::Sent)));
+    let reload = matches!((over, asked), (false, Some(ActionState::Sent))) && !pledge.runs_on;
     let given = format!("given-{}", pledge.frequency.as_str());
     let values = context! {
         lead, press, form, given => visit.say_with(&given, &[("amount", visit.money(pledge.money))]),

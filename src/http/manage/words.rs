@@ -10,13 +10,13 @@ use crate::domain::money::{Currency, Money};
 use crate::domain::pledge::{Frequency, PledgeStatus};
 use crate::store::{ManagedPledge, Recurring};
 
-/// Whether a pledge recurs and is not over.
+/// Whether a pledge recurs and is not over, here or at Stripe.
 pub fn goes_on(pledge: &ManagedPledge) -> bool {
     let runs = matches!(
         pledge.status,
         PledgeStatus::Processing | PledgeStatus::Active | PledgeStatus::PastDue | PledgeStatus::Paused
     );
-    pledge.frequency != Frequency::Once && pledge.subscription_id.is_some() && runs
+    pledge.frequency != Frequency::Once && pledge.subscription_id.is_some() && (runs || pledge.runs_on)
 }
 
 fn given(visit: &Visit, frequency: Frequency, minor: i64, currency: Currency) -> String {
@@ -29,6 +29,10 @@ pub fn stands(donors: &Donors, visit: &Visit, pledge: &ManagedPledge, known: Opt
     let agreement = known.and_then(|known| known.agreement.as_ref().filter(|_| goes_on(pledge)));
     let Some(agreement) = agreement else {
         let mut lines = vec![given(visit, pledge.frequency, pledge.money.amount_minor, pledge.money.currency)];
+        if pledge.runs_on {
+            lines.push(visit.say("support-runs-on"));
+            return lines;
+        }
         let ended = pledge.ended_at.filter(|_| pledge.status == PledgeStatus::Canceled);
         lines.extend(ended.map(|at| visit.say_with("support-ended-on", &[("date", visit.day(donors, at))])));
         return lines;

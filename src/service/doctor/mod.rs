@@ -27,7 +27,7 @@ pub use machine::Machine;
 pub use privacy::names_of_keys;
 
 /// Every check, as `group.name`.
-pub const CHECKS: [&str; 31] = [
+pub const CHECKS: [&str; 33] = [
     "settings.values",
     "settings.file_modes",
     "settings.key",
@@ -41,6 +41,7 @@ pub const CHECKS: [&str; 31] = [
     "storage.backup",
     "storage.migrations",
     "storage.damage",
+    "storage.totals",
     "stripe.reachable",
     "stripe.api_version",
     "stripe.endpoint",
@@ -57,6 +58,7 @@ pub const CHECKS: [&str; 31] = [
     "web.origins",
     "web.proxies",
     "privacy.keys",
+    "privacy.admin_key",
     "privacy.keys_copied",
     "privacy.retention",
 ];

@@ -9,17 +9,20 @@ use crate::service::event_body;
 use crate::service::forget::Forgetter;
 use crate::service::later::KEEP_REQUESTS;
 use crate::service::start_pledge::KEY_LIFE;
-use crate::store::StoreError;
-use crate::vault::{IndexKey, Opener, Sealer};
+use crate::store::{Admin, StoreError};
+use crate::vault::{AdminKey, IndexKey, Opener, Place, Sealer};
 
 /// What is to be forgotten is looked for each hour; so much later something is wrong, in seconds.
 const LATE: i64 = 6 * HOUR;
+/// So many of the newsroom's people are looked at.
+const MOST_PEOPLE: i64 = 1_000;
 /// A copy should be looked at again some day, in seconds.
 const COPY_SEEN: i64 = 365 * DAY;
 
 pub(super) async fn examine(patient: &Patient<'_>) -> Vec<Outcome> {
-    let (keys, copied, retention) = tokio::join!(keys(patient), keys_copied(patient), retention(patient));
-    vec![keys, copied, retention]
+    let (keys, admin_key, copied, retention) =
+        tokio::join!(keys(patient), admin_key(patient), keys_copied(patient), retention(patient));
+    vec![keys, admin_key, copied, retention]
 }
 
 /// What the keys are called in a note; none where one is missing or wrong. It tells nothing of them.
@@ -59,6 +62,49 @@ async fn keys(patient: &Patient<'_>) -> Outcome {
         }
         Some(_) => failed("the vault's private key does not open what the database holds."),
     }
+}
+
+/// Whether the key of the newsroom's own side is there and opens what its people sign in by.
+async fn admin_key(patient: &Patient<'_>) -> Outcome {
+    let name = "privacy.admin_key";
+    let Some(store) = patient.store() else { return Outcome::passed_over(name, "there is no database to look at") };
+    let people = match look(store.admins(MOST_PEOPLE)).await {
+        Ok(people) => people,
+        Err(error) => return Outcome::passed_over(name, format!("it could not be read: {error}")),
+    };
+    let failed = |what: String| {
+        let why = "Nobody can sign in to the newsroom's own pages, and reports and refunds are out of reach there.";
+        let mend = "set MAINSTAY_ADMIN_KEY from your copy of mainstay.env; where it is lost, see docs/OPERATIONS.md";
+        Outcome::failed(name, what, why, mend)
+    };
+    let there = format!("{} can sign in to the newsroom's own pages", count(people.len()));
+    match &patient.settings.admin_key {
+        None => failed("MAINSTAY_ADMIN_KEY is no key.".to_owned()),
+        Some(None) if people.is_empty() => Outcome::passed_over(name, "nobody signs in here: there is no key for it"),
+        Some(None) => failed(format!("MAINSTAY_ADMIN_KEY is not set, and {there}.")),
+        Some(Some(key)) => {
+            let Ok(key) = AdminKey::parse(key) else { return failed("MAINSTAY_ADMIN_KEY is no key.".to_owned()) };
+            let shut = people.iter().filter(|person| !opens(&key, person)).count();
+            if shut == 0 {
+                return Outcome::well(
+                    name,
+                    format!("the key of the newsroom's own pages opens what is stored; {there}"),
+                );
+            }
+            failed(format!("MAINSTAY_ADMIN_KEY does not open what is stored of {} by whom it is needed.", count(shut)))
+        }
+    }
+}
+
+fn count(people: usize) -> String {
+    format!("{people} {}", if people == 1 { "person" } else { "people" })
+}
+
+/// Whether a key opens what is sealed of somebody. What is opened is not looked at.
+fn opens(key: &AdminKey, person: &Admin) -> bool {
+    let open = |column, sealed: &[u8]| key.open(Place { table: "admins", column, id: &person.id }, sealed).is_ok();
+    open("email_sealed", &person.email_sealed)
+        && person.totp_sealed.as_deref().is_none_or(|sealed| open("totp_sealed", sealed))
 }
 
 async fn keys_copied(patient: &Patient<'_>) -> Outcome {

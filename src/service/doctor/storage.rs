@@ -22,15 +22,16 @@ const TOLD: i64 = 30 * DAY;
 const BACKUP_EVERY: i64 = 7 * DAY;
 
 pub(super) async fn examine(patient: &Patient<'_>) -> Vec<Outcome> {
-    let (writable, wal, integrity, backup, migrations, damage) = tokio::join!(
+    let (writable, wal, integrity, backup, migrations, damage, totals) = tokio::join!(
         writable(patient),
         wal(patient),
         integrity(patient),
         backup(patient),
         migrations(patient),
-        damage(patient)
+        damage(patient),
+        totals(patient)
     );
-    vec![writable, local_disk(patient), wal, integrity, free_space(patient), backup, migrations, damage]
+    vec![writable, local_disk(patient), wal, integrity, free_space(patient), backup, migrations, damage, totals]
 }
 
 /// The SQLite file, by its true path; where it is not there yet, the folder it would be in.
@@ -203,5 +204,27 @@ async fn migrations(patient: &Patient<'_>) -> Outcome {
             Outcome::failed(name, what, why, "mainstay migrate")
         }
         Err(_) => Outcome::failed(name, "the tables of this program are not there.", why, "mainstay migrate"),
+    }
+}
+
+/// Whether the sums that reports read are what their days come to.
+async fn totals(patient: &Patient<'_>) -> Outcome {
+    let name = "storage.totals";
+    let Some(store) = patient.store() else { return Outcome::passed_over(name, "there is no database to look at") };
+    match look(store.turns_unsummed()).await {
+        Ok(None) => {}
+        Ok(Some(_)) => {
+            return Outcome::passed_over(name, "the worker makes them up; until then reports add the days up");
+        }
+        Err(error) => return Outcome::passed_over(name, format!("they could not be read: {error}")),
+    }
+    match look(store.totals_amiss()).await {
+        Ok(None) => Outcome::well(name, "the sums of reports are what their days come to"),
+        Ok(Some((lines, first))) => {
+            let what = format!("{lines} sums of reports are not what their days come to, the first of {first}.");
+            let why = "Reports over months and years then say what did not come in, or leave out what did.";
+            Outcome::failed(name, what, why, "mainstay rebuild, which tells each; the server may run meanwhile")
+        }
+        Err(error) => Outcome::passed_over(name, format!("they could not be read: {error}")),
     }
 }

@@ -9,7 +9,7 @@ use crate::id::{AuditId, Random};
 /// An entry to be made.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct NewAudit {
-    /// `adm_…`, or `command_line`.
+    /// `adm_…`, `command_line` or `newsletter_export_token`.
     pub actor: String,
     /// A word, a dot, a word: `person.created`.
     pub action: &'static str,

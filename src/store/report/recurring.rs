@@ -27,6 +27,14 @@ struct VersionRow {
     donor_id: Option<String>,
 }
 
+/// Recurring gifts over time.
+#[derive(Debug)]
+pub struct Histories {
+    pub all: Vec<History>,
+    /// How many versions of subscriptions they were read from.
+    pub versions: usize,
+}
+
 /// One subscription while its versions are read.
 struct Reading {
     object: Object,
@@ -72,15 +80,16 @@ impl Reading {
 impl Store {
     /// Every recurring gift over time, as far as it is asked for, in no order. Read page by page; what is kept of a gift is
     /// when it changed.
-    pub async fn histories(&self, asked: &Asked) -> Result<Vec<History>, StoreError> {
+    pub async fn histories(&self, asked: &Asked) -> Result<Histories, StoreError> {
         let disputes = self.disputes_of_pledges().await?;
-        let mut done: Vec<History> = Vec::new();
+        let (mut done, mut versions): (Vec<History>, usize) = (Vec::new(), 0);
         let mut open: Option<Reading> = None;
         let (mut subscription, mut at, mut event) = (String::new(), 0_i64, String::new());
         loop {
             let rows = self.versions_after(asked, &subscription, at, &event).await?;
             let Some(last) = rows.last() else { break };
             (subscription, at, event) = (last.subscription.clone(), last.at, last.event_id.clone());
+            versions += rows.len();
             for row in rows {
                 let corrupt = |_| StoreError::Corrupt { what: "subscription_versions.fact" };
                 let fact: Fact = serde_json::from_str(&row.fact).map_err(corrupt)?;
@@ -97,7 +106,7 @@ impl Store {
         }
         done.extend(open.map(|reading| reading.history));
         done.retain(|history| asked.only.currency.is_none_or(|only| only == history.currency));
-        Ok(done)
+        Ok(Histories { all: done, versions })
     }
 
     async fn versions_after(

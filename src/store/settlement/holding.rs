@@ -210,12 +210,57 @@ impl Store {
 impl Tx {
     /// Keeps what was found different on these days, and closes what was and is not any more.
     pub async fn keep_breaks(&mut self, period: Period, found: &[Break], now: i64) -> Result<(), StoreError> {
-        let open: Vec<(String, String, String)> = self
-            .query("SELECT what, object_id, currency FROM breaks WHERE closed_at IS NULL AND day >= $1 AND day < $2")
+        let open = self
+            .query(
+                "SELECT what, object_id, currency FROM breaks WHERE closed_at IS NULL AND day >= $1 AND day < $2 \
+                 AND what <> 'subscription_runs_on'",
+            )
             .bind(period.from)
             .bind(period.to)
             .all()
             .await?;
+        self.replace_breaks(open, found, now).await
+    }
+
+    /// Keeps which subscriptions of pledges that are over go on at Stripe, and closes what does not any more.
+    pub async fn keep_running_on(&mut self, found: &[Break], now: i64) -> Result<(), StoreError> {
+        let open = self
+            .query(
+                "SELECT what, object_id, currency FROM breaks WHERE closed_at IS NULL AND what = 'subscription_runs_on'",
+            )
+            .all()
+            .await?;
+        self.replace_breaks(open, found, now).await
+    }
+
+    /// Closes the difference about a subscription of which Stripe said at `at` that it is over.
+    pub async fn ends_at_stripe(&mut self, subscription: &str, at: i64, now: i64) -> Result<(), StoreError> {
+        self.query(
+            "UPDATE breaks SET closed_at = $1 WHERE what = 'subscription_runs_on' AND object_id = $2 \
+             AND closed_at IS NULL AND opened_at <= $3",
+        )
+        .bind(now)
+        .bind(subscription)
+        .bind(at)
+        .run()
+        .await
+        .map(|_| ())
+    }
+
+    /// Whether a subscription goes on at Stripe although its pledge ended here.
+    pub(in crate::store) async fn runs_on(&mut self, subscription: Option<&str>) -> Result<bool, StoreError> {
+        let Some(subscription) = subscription else { return Ok(false) };
+        let open = "SELECT object_id FROM breaks \
+                    WHERE what = 'subscription_runs_on' AND object_id = $1 AND closed_at IS NULL";
+        Ok(self.query(open).bind(subscription).maybe::<(String,)>().await?.is_some())
+    }
+
+    async fn replace_breaks(
+        &mut self,
+        open: Vec<(String, String, String)>,
+        found: &[Break],
+        now: i64,
+    ) -> Result<(), StoreError> {
         for (what, object_id, currency) in open {
             let same = |found: &Break| {
                 (found.what.as_str(), &found.object_id, &found.currency) == (&what, &object_id, &currency)

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mainstay::clock::Clock;
 use mainstay::config::{Flags, LenientSettings, Sources};
+use mainstay::domain::admin::Role as AdminRole;
 use mainstay::gateway::{Gateway, GatewayConfig};
 use mainstay::id::Random;
 use mainstay::sandbox::{ApiRequest, Card, Sandbox};
@@ -13,7 +14,7 @@ use mainstay::store::Mark;
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
-use crate::support::app::{KEYS, NOON, TestApp, WEBHOOK_SECRET};
+use crate::support::app::{ADMIN_KEY, KEYS, NOON, TestApp, WEBHOOK_SECRET};
 use crate::support::database::{Database, Kind};
 use crate::support::smtp::Smtp;
 
@@ -63,6 +64,7 @@ pub fn settings(database_url: &str, stripe_url: &str, smtp_url: &str) -> BTreeMa
         ("VAULT_PUBLIC_KEY", KEYS.public.as_str()),
         ("VAULT_PRIVATE_KEY", KEYS.private.expose_secret()),
         ("VAULT_INDEX_KEY", KEYS.index.expose_secret()),
+        ("ADMIN_KEY", ADMIN_KEY.expose_secret()),
         ("SMTP_URL", smtp_url),
         ("MAIL_FROM", "The Paper <support@thepaper.org>"),
         ("MAIL_POSTAL_ADDRESS", "The Paper, Riga"),
@@ -123,6 +125,7 @@ impl Ward {
         let (_, session) = app.pledge("monthly", 500, "EUR").await;
         app.pay(&session, Card::Works).await;
         app.settle().await;
+        app.person("dir@thepaper.org", AdminRole::Viewer).await;
         call(&sandbox, "POST", &endpoint, "disabled=false");
         let (database, _) = app.abandon().await;
         let ward = ward(database, Smtp::start().await);
@@ -167,7 +170,8 @@ impl Ward {
             let advice = outcome.advice.as_ref().expect("advice");
             assert!(outcome.what.ends_with(['.', '?']) && advice.why.ends_with('.'), "sentences: {outcome:?}");
             assert!(!advice.mend.is_empty(), "{outcome:?}");
-            for secret in [KEYS.private.expose_secret(), KEYS.index.expose_secret(), KEY, WEBHOOK_SECRET] {
+            let keys = [&KEYS.private, &KEYS.index, &ADMIN_KEY].map(|key| key.expose_secret());
+            for secret in keys.into_iter().chain([KEY, WEBHOOK_SECRET]) {
                 assert!(!format!("{outcome:?}").contains(secret), "{outcome:?}");
             }
             self.seen.insert(outcome.name);

@@ -1,11 +1,11 @@
 //! The same events in other orders, more than once, from many at a time: the same books.
 
 use mainstay::domain::books::RevenueChange;
-use mainstay::service::totals::mend;
-use mainstay::store::{RevenueLines, Store};
+use mainstay::store::RevenueLines;
 
 use super::*;
 use crate::support::desk::Desk;
+use crate::support::reports::totals_hold;
 
 /// The books after hearing `events` in this order, worked off after every `every` of them.
 pub async fn told(story: &Story, kind: Kind, events: &[&SentEvent], every: usize) -> Vec<String> {
@@ -29,20 +29,6 @@ pub async fn told(story: &Story, kind: Kind, events: &[&SentEvent], every: usize
     let books = database.books().await;
     desk.store.close().await;
     books
-}
-
-/// Holds every sum of the daily sums against these. Nothing is left changed.
-pub async fn totals_hold(store: &Store, how: &str) {
-    assert_eq!(store.turns_unsummed().await.expect("it is read"), None, "they are relied on, {how}");
-    let (mut month, mut months) = (0, 0);
-    while let Some(next) = store.month_after(month).await.expect("it is read") {
-        let mut tx = store.begin().await.expect("a transaction");
-        let told = mend(&mut tx, next).await.expect("they are held");
-        tx.rollback().await.expect("it ends");
-        assert!(told.is_empty(), "{how}: {told:#?}");
-        (month, months) = (next, months + 1);
-    }
-    assert!(months > 0, "there is something to hold, {how}");
 }
 
 pub fn shuffled(events: &[SentEvent], seed: u64) -> Vec<&SentEvent> {

@@ -11,12 +11,14 @@ use crate::support::browser::Browser;
 use crate::support::database::Kind;
 use crate::support::erasing::gift;
 use crate::support::later::reminder;
+use crate::support::wait::until;
 
 /// What a page says in the language it is read in.
 struct Words {
     tag: &'static str,
     asked: &'static str,
     overview: &'static str,
+    card: &'static str,
     stopping: &'static str,
     stopped: &'static str,
     erasing: &'static str,
@@ -26,6 +28,7 @@ const ENGLISH: Words = Words {
     tag: "en",
     asked: "Look into your mailbox",
     overview: "What you give",
+    card: "To Stripe’s page",
     stopping: "Stripe is stopping it",
     stopped: "It is stopped",
     erasing: "You are being erased",
@@ -34,6 +37,7 @@ const RUSSIAN: Words = Words {
     tag: "ru",
     asked: "Загляните в почту",
     overview: "Ваша поддержка",
+    card: "На страницу Stripe",
     stopping: "Stripe прекращает",
     stopped: "Прекращено",
     erasing: "Вас стирают",
@@ -77,8 +81,11 @@ async fn whole_visit(words: &Words, (width, height): (u32, u32), scripts: bool) 
     look("statement").await;
     open("/manage").await;
     browser.click("form[action*='/reminders/'] button").await;
-    says(&browser, words.overview).await;
-    assert!(browser.find_all(By::Css("form[action*='/reminders/']")).await.expect("forms").is_empty());
+    until("a page without the reminder", async || {
+        let forms = browser.find_all(By::Css("form[action*='/reminders/']")).await.ok()?;
+        (forms.is_empty() && browser.find(By::Css("a[href*='/statement']")).await.is_ok()).then_some(())
+    })
+    .await;
 
     browser.click("section a[href*='/manage/pledges/']").await;
     look("pledge").await;
@@ -94,6 +101,7 @@ async fn whole_visit(words: &Words, (width, height): (u32, u32), scripts: bool) 
     browser.click("[role=status] a.button").await;
     look("changed").await;
     browser.click("form[action*='/card'] button").await;
+    says(&browser, words.card).await;
     look("card").await;
 
     open(&stop).await;

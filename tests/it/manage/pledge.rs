@@ -1,7 +1,9 @@
 //! What a donor changes of a pledge on its page: asked once, shown as done when Stripe said so, told by mail, and charged.
 
+use mainstay::id::PledgeId;
 use mainstay::sandbox::{ApiFault, Card, WebhookFaults};
 use mainstay::worker::NoticeWorker;
+use serde_json::json;
 
 use super::ADDRESS;
 use crate::support::app::{DAY, TestApp};
@@ -12,11 +14,12 @@ use crate::support::journeys::subscription_of;
 use crate::support::later::{Mail, desk};
 
 /// What donors are told besides receipts.
-async fn told(app: &TestApp) -> Vec<Mail> {
+pub async fn told(app: &TestApp) -> Vec<Mail> {
     app.clock.advance(61);
     let desk = desk(app.store(), &app.clock, "UTC");
     let worker = NoticeWorker { desk, gateway: app.gateway(), renewal_notice_days: 7 };
     while worker.run_once().await.expect("they are told") > 0 {}
+    worker.tell_of_renewals().await.expect("they are told");
     app.mails().await
 }
 
@@ -34,7 +37,7 @@ async fn begun(app: &TestApp) -> (Donor<'_>, String, String) {
 }
 
 /// Submits a form of a pledge's page; the status.
-async fn submits(donor: &Donor<'_>, pledge: &str, what: &str, fields: &str) -> u16 {
+pub async fn submits(donor: &Donor<'_>, pledge: &str, what: &str, fields: &str) -> u16 {
     let page = donor.page(&format!("/manage/pledges/{pledge}")).await;
     let form = format!("form={}&{fields}", hidden(&page, "form"));
     donor.post(&format!("/manage/pledges/{pledge}/{what}"), &form).await.status
@@ -205,6 +208,7 @@ async fn what_stripe_did_not_answer_is_said_and_sent_again_and_the_card_is_chang
 async fn what_ended_at_stripe_unheard_is_found_by_the_sweep_and_shown() {
     for kind in BOTH {
         let app = TestApp::start_with(kind, &[("SWEEP_MINUTES", "15")]).await;
+        app.swept().await;
         let (donor, pledge, path) = begun(&app).await;
         app.sandbox.fail_webhooks(WebhookFaults { drop_all: true, ..WebhookFaults::default() });
         app.sandbox.cancel_subscription(&subscription_of(&app, &pledge), false);
@@ -214,6 +218,91 @@ async fn what_ended_at_stripe_unheard_is_found_by_the_sweep_and_shown() {
         app.swept().await;
         assert!(donor.page(&path).await.contains("Stopped on November 23, 2026."), "on {kind:?}");
         told(&app).await;
+        app.finish().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_ended_at_stripe_without_any_event_is_found_by_the_sweep_and_shown() {
+    for kind in BOTH {
+        let app = TestApp::start_with(kind, &[("SWEEP_MINUTES", "15")]).await;
+        app.swept().await;
+        let (donor, pledge, path) = begun(&app).await;
+        let over = json!({"status": "canceled", "canceled_at": app.clock.now(), "ended_at": app.clock.now()});
+        app.sandbox.misstate(&subscription_of(&app, &pledge), over);
+        app.clock.advance(16 * 60);
+        app.swept().await;
+        assert!(donor.page(&path).await.contains("Stopped on November 23, 2026."), "on {kind:?}");
+        assert_eq!(app.metric("mainstay_breaks_open").await, "0");
+        told(&app).await;
+        app.finish().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_ended_here_and_goes_on_at_stripe_is_found_by_the_sweep_shown_and_stopped() {
+    for kind in BOTH {
+        let app = TestApp::start_with(kind, &[("SWEEP_MINUTES", "15")]).await;
+        app.swept().await;
+        let (donor, pledge, path) = begun(&app).await;
+        let subscription = subscription_of(&app, &pledge);
+        let mut object = app.sandbox.object(&subscription).expect("it is there");
+        let now = app.clock.now();
+        (object["status"], object["canceled_at"], object["ended_at"]) = ("canceled".into(), now.into(), now.into());
+        app.tell("evt_wrong", "customer.subscription.deleted", now, json!({"object": object})).await;
+        assert!(donor.page(&path).await.contains("Stopped on November 23, 2026. Nothing more is charged."));
+        told(&app).await;
+
+        for _ in 0..2 {
+            app.clock.advance(16 * 60);
+            app.swept().await;
+            let page = donor.page(&path).await;
+            assert!(
+                page.contains("Stripe says that it goes on") && !page.contains("Nothing more is charged"),
+                "{page}"
+            );
+            assert_eq!(app.metric("mainstay_breaks_open").await, "1", "on {kind:?}");
+        }
+        assert!(donor.page("/manage").await.contains("Stripe says that it goes on"));
+        let breaks = app.store().open_breaks().await.expect("they are read");
+        assert_eq!(
+            breaks[0].found.to_string(),
+            format!("20261123  USD  subscription_runs_on  {subscription}  expected nothing, found $5.00")
+        );
+        let id = PledgeId::parse(&pledge).expect("an id");
+        let story = app.store().story(&id).await.expect("it is read").expect("it is there");
+        assert!(story.runs_on && story.endable(), "the newsroom is shown it, and can end it");
+
+        assert_eq!(submits(&donor, &pledge, "stop", "when=now").await, 303);
+        app.settle().await;
+        assert_eq!(app.sandbox.object(&subscription).expect("it is there")["status"], "canceled");
+        let page = donor.page(&path).await;
+        assert!(page.contains("Stopped on November 23, 2026.") && page.contains("Stripe confirmed it"), "{page}");
+        assert_eq!(app.metric("mainstay_breaks_open").await, "0");
+        app.clock.advance(16 * 60);
+        app.swept().await;
+        assert_eq!(app.metric("mainstay_breaks_open").await, "0");
+        told(&app).await;
+        app.finish().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gift_a_year_that_is_to_become_monthly_is_not_told_as_another_year() {
+    for kind in BOTH {
+        let app = TestApp::start(kind).await;
+        let pledge = gift(&app, "annual", Card::Works, ADDRESS, "A Reader").await;
+        gift(&app, "annual", Card::Works, ADDRESS, "A Reader").await;
+        app.thank().await;
+        let donor = app.donor(ADDRESS).await;
+        assert_eq!(submits(&donor, &pledge, "frequency", "frequency=monthly").await, 303);
+        app.settle().await;
+        assert_eq!(told(&app).await[0].facts["next_on"], "2027-11-23");
+        app.clock.advance(359 * DAY);
+        app.settle().await;
+        let mails = told(&app).await;
+        let renewals: Vec<&str> = mails.iter().map(|mail| mail.kind.as_str()).collect();
+        assert_eq!(renewals, ["renewal_notice"], "of the other alone, on {kind:?}");
         app.finish().await;
     }
 }

@@ -44,6 +44,7 @@ pub async fn says(browser: &Browser, text: &str) {
     until(text, said).await;
 }
 
+/// Somebody of finance signs in.
 async fn sign_in(app: &TestApp, browser: &Browser) {
     app.person(FINN, Role::Finance).await;
     browser.goto(&format!("{}/admin/sign-in", app.url)).await;
@@ -54,7 +55,7 @@ async fn sign_in(app: &TestApp, browser: &Browser) {
 }
 
 /// Gifts of three kinds.
-async fn gifts(app: &TestApp) {
+pub async fn gifts(app: &TestApp) {
     for (frequency, amount, currency) in [("once", 2500, "USD"), ("monthly", 300, "USD"), ("annual", 6000, "EUR")] {
         let (_, session) = app.pledge(frequency, amount, currency).await;
         app.pay(&session, Card::Works).await;
@@ -138,37 +139,4 @@ async fn on_a_small_telephone_without_a_script_an_event_is_replayed() {
     says(&browser, "No event is parked").await;
     browser.close().await;
     app.finish().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_page_fits_a_small_telephone_in_both_languages() {
-    let app = TestApp::start(Kind::Sqlite).await;
-    gifts(&app).await;
-    parked(&app).await;
-    let browser = Browser::options().with_window(320, 640).open().await;
-    sign_in(&app, &browser).await;
-    let pledge = app.database.rows("SELECT id AS line FROM pledges WHERE frequency = 'monthly'").await.remove(0);
-    let payment = app.database.rows("SELECT id AS line FROM payments").await.remove(0);
-    let paths = [
-        "/admin".to_owned(),
-        "/admin/pledges".to_owned(),
-        format!("/admin/pledges/{pledge}"),
-        format!("/admin/pledges/{pledge}/end"),
-        "/admin/payments".to_owned(),
-        format!("/admin/payments/{payment}/refund"),
-        "/admin/events".to_owned(),
-        "/admin/events/evt_old".to_owned(),
-        "/admin/reports".to_owned(),
-        "/admin/reports/revenue".to_owned(),
-        "/admin/reports/recurring".to_owned(),
-    ];
-    for (at, path) in paths.iter().enumerate() {
-        for language in ["en", "ru"] {
-            browser.goto(&format!("{}{path}?lang={language}", app.url)).await;
-            looked_at(&browser, &format!("small-{at}-{language}")).await;
-        }
-    }
-    browser.close().await;
-    app.sandbox.heal();
-    app.abandon().await;
 }

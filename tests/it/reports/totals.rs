@@ -7,9 +7,9 @@ use mainstay::store::{Db, Store};
 use mainstay::worker::TotalsWorker;
 
 use super::{BOTH, told};
-use crate::journeys::disorder::totals_hold;
 use crate::support::database::Database;
 use crate::support::reports::asked;
+use crate::support::reports::totals_hold;
 
 /// What a program of the release before does: it takes the turn and changes a daily sum, and knows nothing of the others.
 async fn book_as_the_release_before(database: &Database) {

@@ -186,7 +186,7 @@ async fn a_line_that_was_changed_here_is_put_right_by_reading_it_again() {
         assert_eq!(crate::support::settled::ours(&app.database).await, settled, "and counted once, on {kind:?}");
         let told = crate::rebuild::rebuild(&app.database, &[]);
         assert!(told.contains("total settlement 20261123 USD once"), "changed by hand, its sums are mended: {told}");
-        crate::journeys::disorder::totals_hold(app.store(), &format!("on {kind:?}")).await;
+        crate::support::reports::totals_hold(app.store(), &format!("on {kind:?}")).await;
         app.finish().await;
     }
 }

@@ -314,6 +314,9 @@ impl TestApp {
         let events = self.events().await;
         assert_eq!((events["received"], events["parked"]), (0, 0), "events are left over: {events:?}");
         assert_eq!(self.store().count_requests().await.expect("counted").0, 0, "requests are left over");
+        if self.store().turns_unsummed().await.expect("it is read").is_none() {
+            assert_eq!(self.store().totals_amiss().await.expect("it is read"), None, "sums of reports are wrong");
+        }
         self.running.take().expect("it runs").stop().await;
         let waiting = waiting(&self.database, self.clock.now()).await;
         assert_eq!(waiting, left, "mails are left over, or reminders or readers to be welcomed");

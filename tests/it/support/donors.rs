@@ -85,6 +85,6 @@ impl Donor<'_> {
 
 /// The value of a hidden field.
 pub fn hidden(page: &str, name: &str) -> String {
-    let (_, rest) = page.split_once(&format!("name=\"{name}\" value=\"")).expect("the field");
+    let (_, rest) = page.split_once(&format!("name=\"{name}\" value=\"")).unwrap_or_else(|| panic!("{name} in {page}"));
     rest.split('"').next().expect("a value").to_owned()
 }

@@ -14,10 +14,13 @@ use mainstay::domain::report::query::Query;
 use mainstay::http::admin::reports::{Reports, show};
 use mainstay::http::error::ApiError;
 use mainstay::service::reports::{forms, run};
+use mainstay::service::totals::mend;
+use mainstay::store::Store;
 use regex::Regex;
 use serde_json::Value;
 
 use super::app::TestApp;
+use super::database::Database;
 use super::loopback;
 
 /// All days that any test knows of.
@@ -56,6 +59,27 @@ impl TestApp {
         let router = Router::new().route("/v1/admin/reports/{name}", get(show)).with_state(reports);
         format!("http://{}/v1/admin/reports", loopback::serve(router.layer(map_response(rendered))).await)
     }
+}
+
+/// Holds every sum of the daily sums against these. Nothing is left changed.
+pub async fn totals_hold(store: &Store, how: &str) {
+    assert_eq!(store.turns_unsummed().await.expect("it is read"), None, "they are relied on, {how}");
+    let (mut month, mut months) = (0, 0);
+    while let Some(next) = store.month_after(month).await.expect("it is read") {
+        let mut tx = store.begin().await.expect("a transaction");
+        let told = mend(&mut tx, next).await.expect("they are held");
+        tx.rollback().await.expect("it ends");
+        assert!(told.is_empty(), "{how}: {told:#?}");
+        (month, months) = (next, months + 1);
+    }
+    assert!(months > 0, "there is something to hold, {how}");
+}
+
+/// The same in a database that no server of ours holds open.
+pub async fn sums_hold(database: &Database, how: &str) {
+    let store = database.open().await;
+    totals_hold(&store, how).await;
+    store.close().await;
 }
 
 fn shown(row: &Value, column: &str) -> String {

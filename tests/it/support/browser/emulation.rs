@@ -28,9 +28,23 @@ impl Preference {
 impl Browser {
     /// From now on the reader prefers these, and nothing of what she preferred before.
     pub async fn prefer(&self, preferences: &[Preference]) {
+        self.emulate("", preferences).await;
+    }
+
+    /// From now on pages look as they would on paper, for a reader who prefers these.
+    pub async fn on_paper(&self, preferences: &[Preference]) {
+        self.emulate("print", preferences).await;
+    }
+
+    async fn emulate(&self, media: &str, preferences: &[Preference]) {
         let features = preferences.iter().map(|preference| preference.feature());
         let features: Vec<_> = features.map(|(name, value)| json!({ "name": name, "value": value })).collect();
-        self.tell("Emulation.setEmulatedMedia", json!({ "features": features })).await;
+        self.tell("Emulation.setEmulatedMedia", json!({ "media": media, "features": features })).await;
+    }
+
+    /// From now on the page is so large, without zoom.
+    pub async fn resize(&self, width: u32, height: u32) {
+        self.fit(width, height, 1.0).await;
     }
 
     /// Zooms the page as the reader would: at 400 % a desktop window has 320 CSS pixels left. 100 is no zoom.
@@ -100,6 +114,20 @@ mod tests {
         assert_eq!(matching(&browser).await, json!([true, false, true, true]));
         browser.prefer(&[Preference::Light]).await;
         assert_eq!(matching(&browser).await, json!([false, true, false, false]));
+        browser.close().await;
+    }
+
+    #[tokio::test]
+    async fn a_page_is_on_paper_until_it_is_on_a_screen_again() {
+        let browser = Browser::open().await;
+        browser.goto(&page(PLAIN).await).await;
+        let media = "['print', 'screen', '(prefers-color-scheme: dark)'].map(query => matchMedia(query).matches)";
+        browser.on_paper(&[Preference::Dark]).await;
+        assert_eq!(value(&browser, media).await, json!([true, false, true]));
+        browser.prefer(&[]).await;
+        assert_eq!(value(&browser, media).await, json!([false, true, false]));
+        browser.resize(320, 640).await;
+        assert_eq!(value(&browser, "[innerWidth, innerHeight, devicePixelRatio]").await, json!([320, 640, 1]));
         browser.close().await;
     }
 

@@ -1,0 +1,156 @@
+//! How fast the dashboard is answered with many supporters while the books move, and how long the first look after a start
+//! takes, which reads every version of every subscription.
+//!
+//! The whole server is in the bench's own process, with its guard, its sign-in and what it keeps at hand. Subscriptions are put
+//! into the database by generated SQL: each has run for two years and was told of every month.
+
+use std::time::{Duration, Instant};
+
+use mainstay::app::App;
+use mainstay::clock::Clock;
+use mainstay::config::Role as Half;
+use mainstay::domain::admin::Role;
+use mainstay::domain::email_address::EmailAddress;
+use mainstay::domain::facts::{Billing, Evidence, Fact, Snapshot, State};
+use mainstay::id::Random;
+use mainstay::service::admin::Office;
+use mainstay::store::Db;
+use reqwest::header::{COOKIE, SET_COOKIE};
+
+use super::Bench;
+use super::reports::{numbers, percentiles, run};
+use crate::client::count;
+use crate::database::open;
+use crate::report::Target;
+use crate::support::app::settings;
+use crate::support::newsroom::{PASSWORD, token_of};
+
+/// Looked at so often before it is measured, and so often while.
+const WARM: usize = 20;
+const LOOKED: usize = 300;
+/// Versions of each subscription.
+const VERSIONS: usize = 24;
+/// How often somebody writes meanwhile.
+const WRITE_EVERY: Duration = Duration::from_millis(200);
+const DIRECTOR: &str = "dir@paper.example";
+
+/// Fills a database with supporters, and looks.
+pub async fn measure(bench: &mut Bench) {
+    let supporters = bench.scale.supporters;
+    let database = bench.template.copy().await;
+    let db = open(&database).await;
+    fill(&db, supporters).await;
+    let settings = settings(&database.url, &bench.sandbox.url(), Half::Web, &[]);
+    let begin = Instant::now();
+    let running = App::start(settings, Clock::system(), Random::system()).await.expect("the server starts");
+    let url = format!("http://{}", running.address);
+    let client = client();
+    let cookie = sign_in(&client, &url, running.office.as_ref().expect("there is a key")).await;
+    look(&client, &url, &cookie).await;
+    let first = begin.elapsed().as_secs_f64() * 1e3;
+    let moving = tokio::spawn(async move {
+        let mut ticks = tokio::time::interval(WRITE_EVERY);
+        loop {
+            ticks.tick().await;
+            run(&db, "UPDATE turns SET taken = taken + 1, summed = summed + 1 WHERE name = 'reconcile'".to_owned())
+                .await;
+        }
+    });
+    let mut took = Vec::with_capacity(LOOKED);
+    for nth in 0..WARM + LOOKED {
+        let begin = Instant::now();
+        look(&client, &url, &cookie).await;
+        if nth >= WARM {
+            took.push(begin.elapsed().as_secs_f64() * 1e3);
+        }
+    }
+    moving.abort();
+    let _ = moving.await;
+    running.stop().await;
+    let (p50, p99) = percentiles(took);
+    let what = format!("the dashboard with {} thousand supporters", count(supporters) / 1e3);
+    bench.add(&format!("{what}, p50, ms"), p50, 2, Target::None);
+    bench.add(&format!("{what}, p99, ms"), p99, 2, Target::AtMost(50.0, 50.0));
+    bench.add(&format!("{what}, from a start to the first look, ms"), first, 0, Target::None);
+    bench.template.forget(database).await;
+}
+
+/// A monthly subscription as a version tells of it.
+fn fact() -> String {
+    let state = State::Subscription {
+        status: "active".to_owned(),
+        paused: false,
+        cancel_at_period_end: false,
+        cancel_at: None,
+        period_end: Some(1_800_000_000),
+        amount_minor: Some(500),
+        currency: "USD".to_owned(),
+        interval: Some("month".to_owned()),
+        billing: Billing::default(),
+    };
+    let snapshot = Snapshot { grade: 0, at: 1_700_000_000, step: 1, rank: 1, event: "evt_of_the_bench".to_owned() };
+    let (after, rivals, evidence) = (Vec::new(), Vec::new(), Evidence::default());
+    let fact = Fact { snapshot, state, after, rivals, evidence, donor_as_of: None };
+    serde_json::to_string(&fact).expect("a fact")
+}
+
+async fn fill(db: &Db, supporters: usize) {
+    let (all, fact) = (numbers(0, supporters), fact());
+    run(
+        db,
+        format!(
+            "INSERT INTO pledges (id, campaign, frequency, amount_minor, currency, source, return_url, status, created_at, \
+             expires_at, stripe_attempt) SELECT 'plg_of_support_' || CAST(i AS TEXT), 'default', 'monthly', 500, 'USD', '', \
+             '', 'active', 0, 0, 1 FROM {all}"
+        ),
+    )
+    .await;
+    run(
+        db,
+        format!(
+            "INSERT INTO stripe_objects (object_id, kind, pledge_id, fact, updated_at) \
+             SELECT 'sub_of_support_' || CAST(i AS TEXT), 'subscription', 'plg_of_support_' || CAST(i AS TEXT), '{fact}', 1 \
+             FROM {all}"
+        ),
+    )
+    .await;
+    run(
+        db,
+        format!(
+            "INSERT INTO subscription_versions (stripe_subscription_id, at, event_id, fact) \
+             SELECT 'sub_of_support_' || CAST(i / {VERSIONS} AS TEXT), 1700000000 + i % {VERSIONS} * 2592000, \
+             'evt_of_support_' || CAST(i AS TEXT), '{fact}' FROM {}",
+            numbers(0, supporters * VERSIONS)
+        ),
+    )
+    .await;
+    run(db, "ANALYZE".to_owned()).await;
+}
+
+fn client() -> reqwest::Client {
+    let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
+    client.build().expect("a client")
+}
+
+/// The cookie of somebody who has just signed in.
+async fn sign_in(client: &reqwest::Client, url: &str, office: &Office) -> String {
+    let address = EmailAddress::parse(DIRECTOR).expect("an address");
+    let link = office.create("command_line", &address, Role::Viewer).await.expect("somebody is made");
+    let post = async |path: &str, form: &[(&str, &str)]| {
+        let request = client.post(format!("{url}{path}")).header("sec-fetch-site", "same-origin").form(form);
+        request.send().await.expect("an answer")
+    };
+    let path = format!("/admin/link/{}", token_of(&link));
+    post(&path, &[("password", PASSWORD), ("again", PASSWORD)]).await;
+    let signed_in = post("/admin/sign-in", &[("email", DIRECTOR), ("password", PASSWORD), ("code", "")]).await;
+    let set = signed_in.headers().get_all(SET_COOKIE).iter().filter_map(|line| line.to_str().ok());
+    let mut cookies = set.filter_map(|line| line.split(';').next()).filter(|pair| pair.starts_with("__Host-mainstay="));
+    cookies.next().expect("a session").to_owned()
+}
+
+async fn look(client: &reqwest::Client, url: &str, cookie: &str) {
+    let request = client.get(format!("{url}/admin")).header(COOKIE, cookie).header("sec-fetch-site", "same-origin");
+    let answer = request.send().await.expect("an answer");
+    assert_eq!(answer.status(), 200);
+    assert!(answer.text().await.expect("a page").contains("<svg"), "there are charts");
+}
