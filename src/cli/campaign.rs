@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
+use jiff::tz::TimeZone;
 
 use super::{CliError, open_existing, print, sources};
 use crate::clock::Clock;
@@ -68,10 +69,13 @@ impl Command {
     }
 }
 
-async fn open(settings: BasicFlags) -> Result<(Store, Basics), CliError> {
+/// The database, and the zone its days are counted in.
+async fn open(settings: BasicFlags) -> Result<(Store, TimeZone), CliError> {
     let basics = Basics::load(sources(settings.into())?)?;
     crate::telemetry::start(&basics.log)?;
-    Ok((open_existing(&basics.database_url).await?, basics))
+    let store = open_existing(&basics.database_url).await?;
+    let zone = store.fixed(Fixed::TimeZone).await?.and_then(|name| TimeZone::get(&name).ok());
+    Ok((store, zone.unwrap_or_else(|| basics.time_zone.zone().clone())))
 }
 
 async fn list(asked: Settings) -> Result<(), CliError> {
@@ -88,21 +92,18 @@ async fn list(asked: Settings) -> Result<(), CliError> {
 }
 
 async fn show(asked: Show) -> Result<(), CliError> {
-    let (store, _) = open(asked.settings).await?;
+    let (store, zone) = open(asked.settings).await?;
     let found = store.campaign(&asked.slug).await?;
     store.close().await;
     let campaign = found.ok_or_else(|| {
         CliError::Failed(format!("there is no campaign `{}`; `mainstay campaign list` names all", shown(&asked.slug)))
     })?;
-    print(&described(&campaign, Clock::system().now()))
+    print(&described(&campaign, &zone, Clock::system().now()))
 }
 
 async fn apply(asked: Apply) -> Result<(), CliError> {
     let file = read(&asked.file)?;
-    let (store, basics) = open(asked.settings).await?;
-    // Days are counted as the database counts them.
-    let zone = store.fixed(Fixed::TimeZone).await?.and_then(|name| jiff::tz::TimeZone::get(&name).ok());
-    let zone = zone.unwrap_or_else(|| basics.time_zone.zone().clone());
+    let (store, zone) = open(asked.settings).await?;
     let campaigns = Campaigns { store: store.clone(), clock: Clock::system(), random: Random::system(), zone };
     let put = campaigns.put(COMMAND_LINE, &file, Expected::Anything).await;
     store.close().await;
@@ -159,7 +160,7 @@ fn shown(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(64).collect()
 }
 
-fn described(campaign: &Campaign, now: i64) -> String {
+fn described(campaign: &Campaign, zone: &TimeZone, now: i64) -> String {
     let mut text = format!("{} ({})\n{}\n\n", campaign.slug, campaign.season(now).as_str(), campaign.name);
     for offer in &campaign.offers {
         let amounts: Vec<String> =
@@ -173,7 +174,13 @@ fn described(campaign: &Campaign, now: i64) -> String {
         let fixed = Money::new(fee.fixed_minor, fee.currency);
         let _ = writeln!(text, "fee {} {}.{:02} % + {fixed}", fee.currency, percent / 100, percent % 100);
     }
-    for (name, value) in [("statement", &campaign.statement), ("policy", &campaign.policy_url)] {
+    let written = CampaignFile::of(campaign, zone);
+    for (name, value) in [
+        ("starts", &written.starts_at),
+        ("ends", &written.ends_at),
+        ("statement", &campaign.statement),
+        ("policy", &campaign.policy_url),
+    ] {
         if let Some(value) = value {
             let _ = writeln!(text, "{name} {value}");
         }

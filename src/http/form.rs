@@ -16,6 +16,9 @@ pub const MAX_UPLOAD: usize = 2 * 1024 * 1024;
 /// Fields of a form that may hold a file.
 const MAX_LONG_FIELDS: usize = 2048;
 
+/// The longest line that parts the parts (source: RFC 2046).
+const MAX_BOUNDARY: usize = 70;
+
 const URLENCODED: &str = "application/x-www-form-urlencoded";
 const MULTIPART: &str = "multipart/form-data";
 
@@ -108,5 +111,5 @@ fn boundary(headers: &HeaderMap) -> Option<String> {
         .skip(1)
         .filter_map(|parameter| parameter.split_once('='))
         .find(|(name, _)| name.trim().eq_ignore_ascii_case("boundary"))?;
-    Some(boundary.trim().trim_matches('"').to_owned()).filter(|boundary| !boundary.is_empty())
+    Some(boundary.trim().trim_matches('"').to_owned()).filter(|boundary| (1..=MAX_BOUNDARY).contains(&boundary.len()))
 }

@@ -43,6 +43,7 @@ async fn the_sample_is_put_in_place_shown_and_changes_nothing_the_second_time() 
             "USD monthly  $2.00, $5.00, $10.00, $25.00  from $2.00 to $1,000.00",
             "fee USD 2.90 % + $0.30",
             "language en; own texts in en, ru",
+            "starts 2026-12-01T00:00\nends 2027-03-01T00:00\n",
         ] {
             assert!(shown.contains(line), "{line}\n{shown}");
         }
@@ -72,6 +73,21 @@ async fn a_file_with_mistakes_is_refused_whole_and_every_mistake_is_named() {
     }
     assert!(said.contains("has 7 problems") && said.contains("Nothing was changed."), "{said}");
     assert!(!run(&database, &["campaign", "list"]).1.contains("inter"));
+    for (right, wrong, said) in [
+        ("ends_on = \"2027-02-28\"", "ends_on = \"soon\"", "ends_on: expected a day, such as \"2026-12-01\""),
+        (
+            "starts_on =",
+            "starts_at = \"2026-12-01T09:00\"\nstarts_on =",
+            "starts_on: expected a day, or a day and a time, but not",
+        ),
+        ("starts_on = \"2026-12-01\"", "starts_at = \"2026-12-01\"", "starts_at: expected a day and a time, such as"),
+    ] {
+        assert!(SAMPLE.contains(right), "{right}");
+        // What is said in a remark before it is none of it.
+        let file = SAMPLE.replacen(&format!("\n{right}"), &format!("\n{wrong}"), 1);
+        let (code, _, errors) = apply(&database, &file);
+        assert!(code == Some(1) && errors.contains("has 1 problem:") && errors.contains(said), "{said}: {errors}");
+    }
     for (file, why) in
         [("slug = 1", "slug"), ("unheard_of = 1", "unheard_of"), ("[[", "TOML"), ("name = \"a\"\nname = \"b\"", "name")]
     {

@@ -197,6 +197,11 @@ pub async fn preview(State(admin): State<Admin>, view: View, sent: LongForm) -> 
     }
 }
 
+/// What was previewed is kept nowhere.
+pub async fn to_list() -> Redirect {
+    Redirect::to("/admin/campaigns")
+}
+
 pub async fn ask_end(State(admin): State<Admin>, view: View, Path(slug): Path<String>) -> Result<Response, ApiError> {
     let campaign = named(&admin, &slug).await?;
     Ok(end_page(&admin, &view, StatusCode::OK, &campaign))

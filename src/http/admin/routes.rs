@@ -103,6 +103,7 @@ pub(super) fn all() -> Vec<Route> {
         get("/admin/campaigns", Needs(Viewer), campaigns::list),
         get("/admin/new-campaign", Needs(Admin), campaigns::ask_new),
         upload("/admin/new-campaign", Needs(Admin), campaigns::create),
+        get("/admin/campaign-preview", Needs(Viewer), campaigns::to_list),
         upload("/admin/campaign-preview", Needs(Admin), campaigns::preview),
         get("/admin/campaigns/{slug}", Needs(Viewer), campaigns::show),
         upload("/admin/campaigns/{slug}", Needs(Admin), campaigns::change),

@@ -175,6 +175,7 @@ impl View {
         let (title, lead) = match error.status() {
             StatusCode::NOT_FOUND => ("admin-missing-title", "admin-missing-lead"),
             StatusCode::FORBIDDEN => ("admin-forbidden-title", "admin-forbidden-lead"),
+            StatusCode::PAYLOAD_TOO_LARGE => ("admin-large-title", "admin-large-lead"),
             StatusCode::TOO_MANY_REQUESTS => ("admin-slow-title", "admin-slow-lead"),
             status if status.is_server_error() => ("admin-failed-title", "admin-failed-lead"),
             _ => ("admin-wrong-title", "admin-wrong-lead"),

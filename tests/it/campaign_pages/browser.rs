@@ -14,6 +14,9 @@ use crate::support::newsroom::PASSWORD;
 
 const ANNA: &str = "anna@paper.example";
 
+const LOGO: &str = "<svg xmlns='http://www.w3.org/2000/svg' viewBox='0 0 60 20' width='60' height='20'>\
+    <rect width='60' height='20' fill='#2b6a2e'/></svg>";
+
 /// What the pages say in the language they are read in.
 struct Words {
     tag: &'static str,
@@ -110,6 +113,8 @@ async fn look_beforehand(browser: &Browser, words: &Words, name: Option<&str>) {
     // A tab has a size of its own.
     browser.zoom(100).await;
     says(browser, words.preview).await;
+    // The picture that was chosen before the mistake was put right.
+    browser.element("img.logo").await;
     assert!(browser.find_all(By::Css("form, script, donate-box")).await.expect("a list").is_empty());
     if let Some(name) = name {
         looked_at(browser, name).await;
@@ -135,11 +140,22 @@ async fn a_campaigns_life(words: &Words, (width, height): (u32, u32), scripts: b
     browser.click("nav a[href='/admin/campaigns']").await;
     browser.element("a[href='/admin/campaigns/default']").await;
     look("list").await;
+    // The form as a browser shows it, sent back, changes nothing.
+    browser.click("a[href='/admin/campaigns/default']").await;
+    browser.click("#save").await;
+    says(&browser, words.saved).await;
+    let changes = "SELECT action AS line FROM audit_log WHERE action LIKE 'campaign.%'";
+    assert_eq!(app.database.rows(changes).await, [""; 0]);
+    browser.click("nav a[href='/admin/campaigns']").await;
     browser.click("a[href='/admin/new-campaign']").await;
     browser.element("#slug").await;
     look("new").await;
 
     fill_in(&browser).await;
+    let logo = app.database.folder.path().join("logo.svg");
+    std::fs::write(&logo, LOGO).expect("it is written");
+    let chosen = logo.display().to_string();
+    browser.element("#logo_file").await.send_keys(chosen).await.expect("it is chosen");
     write(&browser, "#accent", "blue").await;
     browser.click("#save").await;
     says(&browser, words.mistakes).await;
@@ -168,6 +184,7 @@ async fn a_campaigns_life(words: &Words, (width, height): (u32, u32), scripts: b
     // Somebody else was faster.
     let stored = app.store().campaign("spring").await.expect("read").expect("it is there");
     assert_eq!(stored.look.accent.map(mainstay::domain::campaign::Accent::css).as_deref(), Some("#2b6a2e"));
+    assert!(stored.look.logo.as_ref().is_some_and(|logo| logo.starts_with("data:image/svg+xml;base64,")));
     let other = mainstay::domain::campaign::Campaign { statement: Some("SPRING".to_owned()), ..stored };
     app.store().put_campaign(&other, 0).await.expect("stored");
     write(&browser, "#name", "Spring and summer").await;
@@ -183,6 +200,7 @@ async fn a_campaigns_life(words: &Words, (width, height): (u32, u32), scripts: b
     browser.click("form[action='/admin/campaigns/spring/end'] button").await;
     says(&browser, words.ended).await;
     let stored = app.store().campaign("spring").await.expect("read").expect("it is there");
+    assert!(stored.look.logo.is_some(), "every edit carried it on");
     assert_eq!((stored.name.as_str(), stored.ends_at), ("Spring and summer", Some(app.clock.now())));
     browser.goto(&format!("{}/give?campaign=spring&lang=en", app.url)).await;
     says(&browser, "This campaign has ended").await;

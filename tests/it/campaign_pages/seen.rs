@@ -116,6 +116,8 @@ async fn a_preview_is_the_giving_page_of_what_is_typed_and_nothing_can_be_given_
         let wrong = preview(&[("in", "en"), ("accent", "blue"), ("name", "")]).await;
         let page = read(&wrong.body);
         assert!(wrong.status == 422 && page.contains("Colour of the button: expected a colour"), "{page}");
+        let by_address = room.app.look("/admin/campaign-preview", &room.admin).await;
+        assert_eq!((by_address.status, by_address.location.as_str()), (303, "/admin/campaigns"), "it is kept nowhere");
         // A campaign that is scheduled is shown as it will be.
         let scheduled = preview(&[("in", "en"), ("starts_at", "2030-01-01T00:00"), ("ends_at", "")]).await;
         assert!(scheduled.body.contains("Every dollar pays"), "{}", scheduled.body);
