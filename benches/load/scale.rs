@@ -15,8 +15,6 @@ pub struct Scale {
     pub reminders: usize,
     /// How many payments there are while reports are asked for, step by step.
     pub payments: &'static [usize],
-    /// Whose monthly gifts run while the dashboard is looked at.
-    pub supporters: usize,
     /// How often a server is started.
     pub starts: usize,
 }
@@ -28,7 +26,6 @@ impl Scale {
         load: Duration::from_secs(5),
         reminders: 100_000,
         payments: &[1_000_000, 5_000_000],
-        supporters: 20_000,
         starts: 11,
     };
     /// Enough to see that the bench works, or to profile.
@@ -38,7 +35,6 @@ impl Scale {
         load: Duration::from_secs(1),
         reminders: 5_000,
         payments: &[20_000, 100_000],
-        supporters: 2_000,
         starts: 3,
     };
 }

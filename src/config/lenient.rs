@@ -8,7 +8,9 @@ use url::Url;
 use crate::domain::retention::Periods;
 
 use super::parse::{Reader, api_url, origins, proxies, public_key};
-use super::{DatabaseUrl, MailSettings, NewsroomZone, Origin, Problem, Role, Settings, Sources, StripeKey};
+use super::{
+    AdminSettings, DatabaseUrl, MailSettings, NewsroomZone, Origin, Problem, Role, Settings, Sources, StripeKey,
+};
 
 /// Each setting that is right, and everything that is wrong. For whoever reports it rather than stops at it.
 #[derive(Debug, Clone)]
@@ -26,8 +28,7 @@ pub struct LenientSettings {
     pub vault_public_key: Option<String>,
     pub vault_private_key: Option<SecretString>,
     pub vault_index_key: Option<SecretString>,
-    /// None where it is wrong; the inner one where it is not set.
-    pub admin_key: Option<Option<SecretString>>,
+    pub admin: Option<AdminSettings>,
     pub mail: Option<MailSettings>,
     pub keep: Option<Periods>,
 }
@@ -50,7 +51,7 @@ impl LenientSettings {
             vault_public_key: reader.get("VAULT_PUBLIC_KEY", public_key),
             vault_private_key: reader.private_key(),
             vault_index_key: reader.index_key(),
-            admin_key: reader.admin_key(),
+            admin: reader.admin(),
             mail: reader.mail(),
             keep: reader.keep(),
         }

@@ -235,8 +235,9 @@ impl Reader {
         })
     }
 
-    fn admin(&mut self) -> Option<AdminSettings> {
-        let key = self.admin_key();
+    pub(super) fn admin(&mut self) -> Option<AdminSettings> {
+        let right = |text: &str| key(text, |text| AdminKey::parse(text).is_ok());
+        let key = self.get("ADMIN_KEY", |text| optional(text, right));
         let totp_required = self.get("ADMIN_TOTP", |text| match text {
             "optional" => Some(false),
             "required" => Some(true),
@@ -306,12 +307,6 @@ impl Reader {
 
     pub(super) fn private_key(&mut self) -> Option<SecretString> {
         self.get("VAULT_PRIVATE_KEY", |text| key(text, |text| Opener::parse(text).is_ok()))
-    }
-
-    /// The inner one is none where it is not set.
-    pub(super) fn admin_key(&mut self) -> Option<Option<SecretString>> {
-        let right = |text: &str| key(text, |text| AdminKey::parse(text).is_ok());
-        self.get("ADMIN_KEY", |text| optional(text, right))
     }
 
     pub(super) fn index_key(&mut self) -> Option<SecretString> {

@@ -1,5 +1,5 @@
-//! How fast the dashboard is answered with many supporters while the books move, and how long the first look after a start
-//! takes, which reads every version of every subscription.
+//! How fast the dashboard is answered with many supporters while the books move, and how long it takes to read what it keeps
+//! at hand: every version of every subscription.
 //!
 //! The whole server is in the bench's own process, with its guard, its sign-in and what it keeps at hand. Subscriptions are put
 //! into the database by generated SQL: each has run for two years and was told of every month.
@@ -14,7 +14,8 @@ use mainstay::domain::email_address::EmailAddress;
 use mainstay::domain::facts::{Billing, Evidence, Fact, Snapshot, State};
 use mainstay::id::Random;
 use mainstay::service::admin::Office;
-use mainstay::store::Db;
+use mainstay::service::reports::at_hand::AtHand;
+use mainstay::store::{Db, Store};
 use reqwest::header::{COOKIE, SET_COOKIE};
 
 use super::Bench;
@@ -28,6 +29,8 @@ use crate::support::newsroom::{PASSWORD, token_of};
 /// Looked at so often before it is measured, and so often while.
 const WARM: usize = 20;
 const LOOKED: usize = 300;
+/// Whose monthly gifts run.
+const SUPPORTERS: usize = 20_000;
 /// Versions of each subscription.
 const VERSIONS: usize = 24;
 /// How often somebody writes meanwhile.
@@ -36,18 +39,15 @@ const DIRECTOR: &str = "dir@paper.example";
 
 /// Fills a database with supporters, and looks.
 pub async fn measure(bench: &mut Bench) {
-    let supporters = bench.scale.supporters;
     let database = bench.template.copy().await;
     let db = open(&database).await;
-    fill(&db, supporters).await;
+    fill(&db).await;
+    let reading = read(&database.url).await;
     let settings = settings(&database.url, &bench.sandbox.url(), Half::Web, &[]);
-    let begin = Instant::now();
     let running = App::start(settings, Clock::system(), Random::system()).await.expect("the server starts");
     let url = format!("http://{}", running.address);
     let client = client();
     let cookie = sign_in(&client, &url, running.office.as_ref().expect("there is a key")).await;
-    look(&client, &url, &cookie).await;
-    let first = begin.elapsed().as_secs_f64() * 1e3;
     let moving = tokio::spawn(async move {
         let mut ticks = tokio::time::interval(WRITE_EVERY);
         loop {
@@ -68,10 +68,10 @@ pub async fn measure(bench: &mut Bench) {
     let _ = moving.await;
     running.stop().await;
     let (p50, p99) = percentiles(took);
-    let what = format!("the dashboard with {} thousand supporters", count(supporters) / 1e3);
+    let what = format!("the dashboard with {} thousand supporters", count(SUPPORTERS) / 1e3);
     bench.add(&format!("{what}, p50, ms"), p50, 2, Target::None);
     bench.add(&format!("{what}, p99, ms"), p99, 2, Target::AtMost(50.0, 50.0));
-    bench.add(&format!("{what}, from a start to the first look, ms"), first, 0, Target::None);
+    bench.add(&format!("{what}, reading what is kept at hand, ms"), reading, 0, Target::None);
     bench.template.forget(database).await;
 }
 
@@ -94,8 +94,21 @@ fn fact() -> String {
     serde_json::to_string(&fact).expect("a fact")
 }
 
-async fn fill(db: &Db, supporters: usize) {
-    let (all, fact) = (numbers(0, supporters), fact());
+/// How long it takes to read what is kept at hand, in ms.
+async fn read(url: &str) -> f64 {
+    let store = Store::open(url).await.expect("the database opens");
+    let at_hand = AtHand::new(store.clone(), Clock::system(), jiff::tz::TimeZone::UTC);
+    let begin = Instant::now();
+    let read = at_hand.recurring().await.expect("it is read");
+    let took = begin.elapsed().as_secs_f64() * 1e3;
+    let running: i64 = read.lines.values().map(|line| line.closing.running.count).sum();
+    assert_eq!(usize::try_from(running).ok(), Some(SUPPORTERS));
+    store.close().await;
+    took
+}
+
+async fn fill(db: &Db) {
+    let (all, fact) = (numbers(0, SUPPORTERS), fact());
     run(
         db,
         format!(
@@ -120,7 +133,7 @@ async fn fill(db: &Db, supporters: usize) {
             "INSERT INTO subscription_versions (stripe_subscription_id, at, event_id, fact) \
              SELECT 'sub_of_support_' || CAST(i / {VERSIONS} AS TEXT), 1700000000 + i % {VERSIONS} * 2592000, \
              'evt_of_support_' || CAST(i AS TEXT), '{fact}' FROM {}",
-            numbers(0, supporters * VERSIONS)
+            numbers(0, SUPPORTERS * VERSIONS)
         ),
     )
     .await;

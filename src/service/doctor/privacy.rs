@@ -78,8 +78,8 @@ async fn admin_key(patient: &Patient<'_>) -> Outcome {
         Outcome::failed(name, what, why, mend)
     };
     let there = format!("{} can sign in to the newsroom's own pages", count(people.len()));
-    match &patient.settings.admin_key {
-        None => failed("MAINSTAY_ADMIN_KEY is no key.".to_owned()),
+    match patient.settings.admin.as_ref().map(|admin| admin.key.as_ref()) {
+        None => failed(format!("MAINSTAY_ADMIN_KEY or MAINSTAY_ADMIN_TOTP is wrong, and {there}.")),
         Some(None) if people.is_empty() => Outcome::passed_over(name, "nobody signs in here: there is no key for it"),
         Some(None) => failed(format!("MAINSTAY_ADMIN_KEY is not set, and {there}.")),
         Some(Some(key)) => {

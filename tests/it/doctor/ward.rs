@@ -170,7 +170,7 @@ impl Ward {
             let advice = outcome.advice.as_ref().expect("advice");
             assert!(outcome.what.ends_with(['.', '?']) && advice.why.ends_with('.'), "sentences: {outcome:?}");
             assert!(!advice.mend.is_empty(), "{outcome:?}");
-            let keys = [&KEYS.private, &KEYS.index, &ADMIN_KEY].map(|key| key.expose_secret());
+            let keys = [KEYS.private.expose_secret(), KEYS.index.expose_secret(), ADMIN_KEY.expose_secret()];
             for secret in keys.into_iter().chain([KEY, WEBHOOK_SECRET]) {
                 assert!(!format!("{outcome:?}").contains(secret), "{outcome:?}");
             }
