@@ -47,6 +47,9 @@ for (const element of seen) {
 }
 return [...new Set(wrong)];";
 
+/// What forms answer in place, asked for by its address alone (a language link, the back button): it leads to where the form is.
+const LEAD_ELSEWHERE: [&str; 1] = ["/admin/campaign-preview"];
+
 /// A server with something on every page, and what fills addresses in.
 struct Filled {
     app: TestApp,
@@ -93,7 +96,10 @@ impl Filled {
 
     /// Every page there is.
     fn pages(&self) -> Vec<String> {
-        let pages = table().into_iter().filter(|(method, path, _)| *method == "GET" && path.starts_with("/admin"));
+        let page = |(method, path): (&str, &str)| {
+            method == "GET" && path.starts_with("/admin") && !LEAD_ELSEWHERE.contains(&path)
+        };
+        let pages = table().into_iter().filter(|(method, path, _)| page((method, path)));
         pages.flat_map(|(_, path, _)| self.addresses(path)).collect()
     }
 
@@ -160,6 +166,10 @@ async fn every_page_is_without_barriers_by_day_and_night_small_and_large_and_on_
     let filled = Filled::new().await;
     let browser = Browser::open().await;
     filled.sign_in(&browser).await;
+    for page in LEAD_ELSEWHERE {
+        let answer = filled.app.look(page, &filled.cookie).await;
+        assert_eq!((answer.status, answer.location.starts_with("/admin/")), (303, true), "{page}");
+    }
     let mut wrong = Wrong::default();
     for page in filled.pages() {
         let answer = filled.app.look(&page, &filled.cookie).await;
