@@ -38,7 +38,7 @@ const wrong = [];
 for (const element of seen) {
     const { backgroundColor, color, overflowX } = getComputedStyle(element);
     const ground = light(backgroundColor);
-    if (element.matches('nav, footer, .skip, button, form.filters')) wrong.push(`${name(element)} is there`);
+    if (element.matches('nav, footer, .skip, button, a.button, form.filters')) wrong.push(`${name(element)} is there`);
     if (ground !== null && ground < 0.8) wrong.push(`${name(element)} has a dark ground`);
     const written = [...element.childNodes].some(node => node.nodeType === 3 && node.data.trim());
     if (written && light(color) > 0.45) wrong.push(`${name(element)} is written too lightly`);
