@@ -16,6 +16,10 @@ use objects::{Seen, news};
 
 /// The metadata key under which Stripe holds our pledge id, and nothing else of ours.
 pub const PLEDGE_KEY: &str = "mainstay_pledge";
+/// The metadata by which the second phase of a schedule of ours is known: its amount, its interval and when it begins.
+pub(super) const AMOUNT_KEY: &str = "mainstay_amount_minor";
+pub(super) const INTERVAL_KEY: &str = "mainstay_interval";
+pub(super) const AT_KEY: &str = "mainstay_at";
 /// Longer texts are no ids or types of Stripe's.
 const MAX_WORD: usize = 255;
 

@@ -7,15 +7,24 @@
 use serde_json::Value;
 use stripe_client_core::{RequestBuilder, StripeMethod};
 
-use super::decode::PLEDGE_KEY;
-use super::subscription::Terms;
+use super::decode::{AMOUNT_KEY, AT_KEY, INTERVAL_KEY, PLEDGE_KEY};
 use super::{CallError, Gateway};
 use crate::domain::pledge::Frequency;
 
-/// The metadata by which the second phase is known: its amount, its interval and when it begins.
-pub(super) const AMOUNT_KEY: &str = "mainstay_amount_minor";
-pub(super) const INTERVAL_KEY: &str = "mainstay_interval";
-pub(super) const AT_KEY: &str = "mainstay_at";
+/// A subscription of one item as Stripe has it.
+#[derive(Debug)]
+pub(super) struct Terms {
+    pub id: String,
+    pub pledge: String,
+    pub item: String,
+    pub price: String,
+    pub product: String,
+    pub currency: String,
+    pub interval: String,
+    pub amount_minor: i64,
+    pub period_end: i64,
+    pub schedule: Option<String>,
+}
 
 /// What is given from the end of the paid period on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -8,8 +8,8 @@ use stripe_billing::subscription::{
     UpdateSubscriptionProrationBehavior as Proration,
 };
 
-use super::decode::PLEDGE_KEY;
-use super::schedule::{Later, interval};
+use super::decode::{INTERVAL_KEY, PLEDGE_KEY};
+use super::schedule::{Later, Terms, interval};
 use super::{CallError, Gateway};
 use crate::domain::pledge::Frequency;
 
@@ -18,21 +18,6 @@ use crate::domain::pledge::Frequency;
 pub enum When {
     Now,
     AtPeriodEnd,
-}
-
-/// A subscription of one item as Stripe has it.
-#[derive(Debug)]
-pub(super) struct Terms {
-    pub id: String,
-    pub pledge: String,
-    pub item: String,
-    pub price: String,
-    pub product: String,
-    pub currency: String,
-    pub interval: String,
-    pub amount_minor: i64,
-    pub period_end: i64,
-    pub schedule: Option<String>,
 }
 
 impl Gateway {
@@ -126,7 +111,7 @@ impl Gateway {
         let waits = known["phases"].as_array().is_some_and(|phases| {
             phases.iter().any(|phase| phase["start_date"].as_i64().is_some_and(|start| start >= terms.period_end))
         });
-        let each = known["metadata"][super::schedule::INTERVAL_KEY].as_str();
+        let each = known["metadata"][INTERVAL_KEY].as_str();
         Ok(each.and_then(Frequency::of_interval).filter(|_| waits))
     }
 

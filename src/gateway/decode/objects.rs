@@ -2,8 +2,7 @@
 
 use serde_json::Value;
 
-use super::super::schedule::{AMOUNT_KEY, AT_KEY, INTERVAL_KEY};
-use super::{PLEDGE_KEY, reference, word};
+use super::{AMOUNT_KEY, AT_KEY, INTERVAL_KEY, PLEDGE_KEY, reference, word};
 use crate::domain::event::{Envelope, News};
 use crate::domain::facts::{Billing, Evidence, Fact, Links, Object, ObjectKind, Pending, Snapshot, State};
 

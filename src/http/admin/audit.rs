@@ -9,7 +9,7 @@ use url::form_urlencoded;
 
 use super::super::error::ApiError;
 use super::super::extract::MAX_FIELDS;
-use super::sign_in::{nothing, sign_in};
+use super::view::nothing;
 use super::{Admin, View};
 use crate::service::admin::people::MAX_PEOPLE;
 use crate::store::AuditCursor;
@@ -19,7 +19,7 @@ const PAGE: usize = 50;
 
 /// What was done, the newest first.
 pub async fn show(State(admin): State<Admin>, view: View, RawQuery(query): RawQuery) -> Result<Response, ApiError> {
-    let office = &sign_in(&admin)?.office;
+    let office = &admin.sign_in()?.office;
     let most = i64::try_from(PAGE + 1).unwrap_or(i64::MAX);
     let mut entries = admin.store.audit_log(cursor(query.as_deref().unwrap_or_default()), most).await?;
     let more = entries.len() > PAGE;

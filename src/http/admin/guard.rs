@@ -17,15 +17,41 @@ use super::super::bearer;
 use super::super::client::{Client, Peer};
 use super::super::error::ApiError;
 use super::super::same_site::{cookie, crosses};
-use super::routes::Need;
 use super::view::View;
 use super::{Admin, Newsroom};
+use crate::domain::admin::{Role, Scope};
 use crate::service::admin::access::{By, Signed};
 
+/// What a counter of limits is kept under.
+pub const LIMITED: &str = "admin";
 /// The session's cookie.
 pub const COOKIE: &str = "__Host-mainstay";
 /// What begins the addresses of pages.
 const PAGES: &str = "/admin";
+
+/// What a route needs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Need {
+    /// Nothing: it is how one comes in.
+    Nobody,
+    /// Any person who is signed in, whether or not they have yet to set one-time codes up.
+    Person,
+    /// A person of this role or above.
+    Role(Role),
+    /// A person of this role or above, or a program with a token for this.
+    RoleOrScope(Role, Scope),
+}
+
+impl Need {
+    pub fn met_by(self, signed: &Signed) -> bool {
+        match self {
+            Self::Nobody => true,
+            Self::Person => signed.may(Role::Viewer),
+            Self::Role(role) => signed.may(role),
+            Self::RoleOrScope(role, scope) => signed.may(role) || signed.has_scope(scope),
+        }
+    }
+}
 
 #[derive(Clone)]
 pub struct Guard {

@@ -7,14 +7,14 @@ use minijinja::{Value, context};
 use qrcodegen::{QrCode, QrCodeEcc};
 
 use super::super::error::ApiError;
-use super::sign_in::{nothing, sign_in};
+use super::view::nothing;
 use super::{Admin, Form, View, Who};
 use crate::service::admin::access::Signed;
 use crate::service::admin::people::PeopleError;
 
 /// How somebody signs in.
 pub async fn show(State(admin): State<Admin>, view: View, Who(who): Who) -> Result<Response, ApiError> {
-    let required = sign_in(&admin)?.totp_required;
+    let required = admin.sign_in()?.totp_required;
     let (title, role) = (view.say("admin-me"), view.say(role_text(who.role)));
     Ok(view.page("me", context! { title, email => who.email, role, has_totp => who.has_totp, required }))
 }
@@ -31,7 +31,7 @@ pub fn role_text(role: crate::domain::admin::Role) -> &'static str {
 
 /// Makes a secret for whoever has none in use, and leads to where it is shown.
 pub async fn offer_totp(State(admin): State<Admin>, Who(who): Who) -> Result<Response, ApiError> {
-    let office = &sign_in(&admin)?.office;
+    let office = &admin.sign_in()?.office;
     let fresh = office.new_totp(&who.id, &who.email)?;
     office.offer_totp(&who.id, fresh.sealed).await?;
     Ok(Redirect::to("/admin/me/totp").into_response())
@@ -52,7 +52,7 @@ async fn totp(
     let person = admin.store.admin(&who.id).await?;
     let sealed = person.filter(|person| person.totp_confirmed_at.is_none()).and_then(|person| person.totp_sealed);
     let Some(sealed) = sealed else { return Ok(Redirect::to("/admin/me").into_response()) };
-    let shown = sign_in(admin)?.office.show_totp(&who.id, &who.email, sealed)?;
+    let shown = admin.sign_in()?.office.show_totp(&who.id, &who.email, sealed)?;
     let title = view.say("admin-totp-title");
     let (size, path) = qr(&shown.url);
     let values = context! { title, secret => in_fours(&shown.secret), url => shown.url, size, path, wrong };
@@ -66,7 +66,7 @@ pub async fn confirm_totp(
     Who(who): Who,
     form: Form,
 ) -> Result<Response, ApiError> {
-    match sign_in(&admin)?.office.confirm_totp(&who.id, form.text("code")).await {
+    match admin.sign_in()?.office.confirm_totp(&who.id, form.text("code")).await {
         Ok(codes) => {
             let title = view.say("admin-recovery-title");
             Ok(view.page("recovery", context! { title, codes, wrong => nothing() }))

@@ -42,8 +42,8 @@ use crate::service::reports::at_hand::AtHand;
 use crate::store::Store;
 
 pub use super::form::Form;
-pub use guard::Who;
-pub use routes::{Need, Route, table};
+pub use guard::{Need, Who};
+pub use routes::{Route, table};
 pub use view::View;
 
 /// What the handlers here work with.
@@ -68,6 +68,13 @@ pub struct Newsroom {
     pub at_hand: AtHand,
     /// How often one may try to sign in.
     pub limits: Limits,
+}
+
+impl Newsroom {
+    /// What lets people in. Every guard has seen to it that there is one.
+    pub fn sign_in(&self) -> Result<&SignIn, ApiError> {
+        self.sign_in.as_ref().ok_or_else(|| ApiError::switched_off("MAINSTAY_ADMIN_KEY"))
+    }
 }
 
 /// The state of every route here.

@@ -7,7 +7,6 @@ use minijinja::{Value, context};
 
 use super::super::error::ApiError;
 use super::me::role_text;
-use super::sign_in::sign_in;
 use super::{Admin, Form, View, Who};
 use crate::domain::admin::Role;
 use crate::domain::email_address::EmailAddress;
@@ -27,7 +26,7 @@ pub async fn show(State(admin): State<Admin>, view: View) -> Result<Response, Ap
 }
 
 async fn list(admin: &Admin, view: &View, status: StatusCode, said: Said) -> Result<Response, ApiError> {
-    let office = &sign_in(admin)?.office;
+    let office = &admin.sign_in()?.office;
     let mut people = Vec::new();
     for person in admin.store.admins(MAX_PEOPLE).await? {
         let state = match (&person.disabled_at, &person.password_hash) {
@@ -57,7 +56,7 @@ pub async fn create(State(admin): State<Admin>, view: View, Who(who): Who, form:
         let said = Said { wrong: Some(view.say("admin-wrong-address")), link: None };
         return list(&admin, &view, StatusCode::UNPROCESSABLE_ENTITY, said).await;
     };
-    let made = sign_in(&admin)?.office.create(&who.id, &email, role).await;
+    let made = admin.sign_in()?.office.create(&who.id, &email, role).await;
     let link = made.map(|link| Some((link, email.as_str().to_owned())));
     told(&admin, &view, link).await
 }
@@ -69,7 +68,7 @@ pub async fn renew_link(
     Who(who): Who,
     Path(id): Path<String>,
 ) -> Result<Response, ApiError> {
-    let office = &sign_in(&admin)?.office;
+    let office = &admin.sign_in()?.office;
     let person = admin.store.admin(&id).await?.ok_or_else(|| ApiError::not_found("person"))?;
     let email = office.email(&id, &person.email_sealed)?;
     let link = office.renew_link(&who.id, &id).await.map(|link| Some((link, email)));
@@ -84,7 +83,7 @@ pub async fn change_role(
     form: Form,
 ) -> Result<Response, ApiError> {
     let role = Role::parse(form.text("role")).ok_or_else(|| ApiError::not_found("role"))?;
-    let done = sign_in(&admin)?.office.change_role(&who.id, &id, role).await;
+    let done = admin.sign_in()?.office.change_role(&who.id, &id, role).await;
     told(&admin, &view, done.map(|()| None)).await
 }
 
@@ -94,7 +93,7 @@ pub async fn disable(
     Who(who): Who,
     Path(id): Path<String>,
 ) -> Result<Response, ApiError> {
-    let done = sign_in(&admin)?.office.set_disabled(&who.id, &id, true).await;
+    let done = admin.sign_in()?.office.set_disabled(&who.id, &id, true).await;
     told(&admin, &view, done.map(|()| None)).await
 }
 
@@ -104,7 +103,7 @@ pub async fn enable(
     Who(who): Who,
     Path(id): Path<String>,
 ) -> Result<Response, ApiError> {
-    let done = sign_in(&admin)?.office.set_disabled(&who.id, &id, false).await;
+    let done = admin.sign_in()?.office.set_disabled(&who.id, &id, false).await;
     told(&admin, &view, done.map(|()| None)).await
 }
 
@@ -114,7 +113,7 @@ pub async fn reset_totp(
     Who(who): Who,
     Path(id): Path<String>,
 ) -> Result<Response, ApiError> {
-    let done = sign_in(&admin)?.office.reset_totp(&who.id, &id).await;
+    let done = admin.sign_in()?.office.reset_totp(&who.id, &id).await;
     told(&admin, &view, done.map(|()| None)).await
 }
 

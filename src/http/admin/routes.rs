@@ -6,37 +6,12 @@ use axum::handler::Handler;
 use axum::routing::{self, MethodRouter};
 
 use super::super::form::MAX_UPLOAD;
-use super::Admin;
+use super::{Admin, Need};
 use super::{
     audit, campaigns, donor, donor_link, events, home, me, payments, people, pledges, report_pages, reports, sessions,
     sign_in,
 };
 use crate::domain::admin::{Role, Scope};
-use crate::service::admin::access::Signed;
-
-/// What a route needs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Need {
-    /// Nothing: it is how one comes in.
-    Nobody,
-    /// Any person who is signed in, whether or not they have yet to set one-time codes up.
-    Person,
-    /// A person of this role or above.
-    Role(Role),
-    /// A person of this role or above, or a program with a token for this.
-    RoleOrScope(Role, Scope),
-}
-
-impl Need {
-    pub fn met_by(self, signed: &Signed) -> bool {
-        match self {
-            Self::Nobody => true,
-            Self::Person => signed.may(Role::Viewer),
-            Self::Role(role) => signed.may(role),
-            Self::RoleOrScope(role, scope) => signed.may(role) || signed.has_scope(scope),
-        }
-    }
-}
 
 /// One method of one address.
 pub struct Route {

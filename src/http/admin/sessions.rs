@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::super::client::Client;
 use super::super::error::{ApiError, Problem};
 use super::super::extract::JsonFields;
-use super::sign_in::{LIMITED, sign_in};
+use super::guard::LIMITED;
 use super::{Admin, Who};
 use crate::domain::field::{FieldError, Fields};
 use crate::service::admin::access::By;
@@ -98,7 +98,7 @@ pub async fn create(
         return Err(ApiError::invalid(mistakes));
     }
     admin.limits.admit(&client, LIMITED, None)?;
-    let sign_in = sign_in(&admin)?;
+    let sign_in = admin.sign_in()?;
     let person = sign_in.check(Typed { email: &email, password: &password, code: &code }).await?;
     Ok(tokens(StatusCode::CREATED, sign_in.begin_api(&person).await?))
 }
@@ -119,7 +119,7 @@ pub async fn refresh(State(admin): State<Admin>, JsonFields(fields): JsonFields)
     if !mistakes.is_empty() {
         return Err(ApiError::invalid(mistakes));
     }
-    Ok(tokens(StatusCode::OK, sign_in(&admin)?.refresh(token).await?))
+    Ok(tokens(StatusCode::OK, admin.sign_in()?.refresh(token).await?))
 }
 
 /// Sign out

@@ -5,31 +5,24 @@ use std::sync::Arc;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Redirect, Response};
-use minijinja::{Value, context};
+use minijinja::context;
 use url::form_urlencoded;
 
 use super::super::client::Client;
 use super::super::error::ApiError;
 use super::super::extract::MAX_FIELDS;
 use super::super::same_site::set_cookie;
-use super::guard::COOKIE;
+use super::guard::{COOKIE, LIMITED};
 use super::{Admin, Form, View, Who};
 use crate::domain::admin::WeakPassword;
 use crate::domain::email_address::EmailAddress;
 use crate::service::admin::access::By;
 use crate::service::admin::hash;
 use crate::service::admin::people::PeopleError;
-use crate::service::admin::sign_in::{Refused, SignIn, Typed};
+use crate::service::admin::sign_in::{Refused, Typed};
 
-/// What a counter of limits is kept under.
-pub const LIMITED: &str = "admin";
 /// A link's token that is longer is none of ours, in bytes.
 const MAX_TOKEN: usize = 128;
-
-/// What lets people in. Every guard has seen to it that there is one.
-pub fn sign_in(admin: &Admin) -> Result<&SignIn, ApiError> {
-    admin.sign_in.as_ref().ok_or_else(|| ApiError::switched_off("MAINSTAY_ADMIN_KEY"))
-}
 
 /// The form.
 pub async fn show(view: View, RawQuery(query): RawQuery) -> Response {
@@ -59,7 +52,7 @@ pub async fn submit(
     form_sent: Form,
 ) -> Result<Response, ApiError> {
     admin.limits.admit(&client, LIMITED, None)?;
-    let sign_in = sign_in(&admin)?;
+    let sign_in = admin.sign_in()?;
     let email = form_sent.text("email");
     let typed = Typed { email, password: form_sent.as_typed("password"), code: form_sent.text("code") };
     let next = form_sent.text("next");
@@ -89,7 +82,7 @@ pub async fn sign_out(State(admin): State<Admin>, Who(who): Who) -> Result<Respo
 
 /// Ends every session of whoever asks, here and elsewhere.
 pub async fn sign_out_everywhere(State(admin): State<Admin>, Who(who): Who) -> Result<Response, ApiError> {
-    sign_in(&admin)?.office.sign_out_everywhere(&who.id).await?;
+    admin.sign_in()?.office.sign_out_everywhere(&who.id).await?;
     Ok(out())
 }
 
@@ -148,7 +141,7 @@ pub async fn follow(
     if password != form.as_typed("again") {
         return wrong("admin-password-differs");
     }
-    let sign_in = sign_in(&admin)?;
+    let sign_in = admin.sign_in()?;
     let passwords = Arc::clone(&sign_in.passwords);
     match sign_in.office.follow_link(&passwords, &token, address.as_ref(), password).await {
         Ok(()) => Ok(Redirect::to("/admin/sign-in").into_response()),
@@ -170,11 +163,6 @@ impl From<PeopleError> for ApiError {
             other => Self::conflict("not_done", &other.to_string(), None),
         }
     }
-}
-
-/// Nothing to show.
-pub fn nothing() -> Value {
-    Value::from(())
 }
 
 #[cfg(test)]

@@ -210,6 +210,11 @@ pub(super) async fn style() -> Result<Response, Infallible> {
     Ok((kind, include_str!("../../../templates/pages/admin/style.css")).into_response())
 }
 
+/// Nothing to show.
+pub fn nothing() -> Value {
+    Value::from(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

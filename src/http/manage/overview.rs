@@ -7,14 +7,13 @@ use minijinja::{Value, context};
 
 use super::super::error::ApiError;
 use super::links::ask_page;
-use super::papers::{ALL_DAYS, gave_money, lines};
+use super::papers::{ALL_DAYS, gave_money, lines, wishes};
 use super::visit::{Signed, Visit};
 use super::{DonorState, Donors, words};
 use crate::domain::calendar;
 use crate::domain::money::{Currency, Money};
 use crate::id::{ReminderId, SignupId};
-use crate::service::later::Desk;
-use crate::store::{ManagedPledge, ManagedReminder, ManagedSignup, StoreError};
+use crate::store::ManagedReminder;
 
 /// Payments of a pledge that are shown; the statement has all.
 const SHOWN: usize = 12;
@@ -45,7 +44,7 @@ async fn page(donors: &Donors, visit: &Visit, signed: &Signed) -> Result<Respons
         let own: Vec<_> = payments.iter().filter(|payment| payment.pledge_id == pledge.id.as_str()).collect();
         let known = donors.store.recurring(&pledge.id).await?;
         shown.push(context! {
-            id => pledge.id.as_str(), campaign => heading(donors, visit, pledge).await?,
+            id => pledge.id.as_str(), campaign => words::heading(donors, visit, pledge).await?,
             stands => words::stands(donors, visit, pledge, known.as_ref()), goes_on => words::goes_on(pledge),
             payments => lines(donors, visit, own.into_iter().take(SHOWN)),
         });
@@ -59,22 +58,6 @@ async fn page(donors: &Donors, visit: &Visit, signed: &Signed) -> Result<Respons
         until => words::time(donors, signed.visitor.expires_at),
     };
     Ok(visit.page(StatusCode::OK, "manage", "support-title", values))
-}
-
-/// What the pledge is for, as its campaign is called in this language.
-pub async fn heading(donors: &Donors, visit: &Visit, pledge: &ManagedPledge) -> Result<String, StoreError> {
-    let campaign = donors.store.campaign(&pledge.campaign).await?;
-    Ok(campaign.map_or_else(|| pledge.campaign.clone(), |campaign| campaign.heading(visit.language).to_owned()))
-}
-
-/// What somebody asked for besides giving.
-pub async fn wishes(
-    donors: &Donors,
-    desk: &Desk,
-    signed: &Signed,
-) -> Result<(Vec<ManagedReminder>, Vec<ManagedSignup>), StoreError> {
-    let (reminder, newsletter) = desk.list_indexes(&signed.visitor.address);
-    Ok((donors.store.managed_reminders(&reminder).await?, donors.store.managed_signups(&newsletter).await?))
 }
 
 fn shown_reminder(visit: &Visit, reminder: &ManagedReminder) -> Value {

@@ -14,13 +14,13 @@ use url::form_urlencoded;
 
 use super::super::error::ApiError;
 use super::super::extract::MAX_FIELDS;
-use super::overview::{heading, wishes};
 use super::visit::{Signed, Visit};
 use super::{DonorState, Donors, words};
 use crate::domain::calendar::{date_of, number_of, read_number};
 use crate::domain::money::{Currency, Money};
 use crate::id::PaymentId;
-use crate::store::{ManagedPayment, ManagedPledge};
+use crate::service::later::Desk;
+use crate::store::{ManagedPayment, ManagedPledge, ManagedReminder, ManagedSignup, StoreError};
 
 /// All days there can be.
 pub const ALL_DAYS: (i64, i64) = (0, 99_991_231);
@@ -77,7 +77,7 @@ pub async fn receipt(
         let pledges = pledges(&donors, &signed).await?;
         let pledge = pledges.iter().find(|pledge| pledge.id.as_str() == payment.pledge_id).ok_or_else(missing)?;
         let values = context! {
-            id => &payment.id, campaign => heading(&donors, &visit, pledge).await?,
+            id => &payment.id, campaign => words::heading(&donors, &visit, pledge).await?,
             line => lines(&donors, &visit, std::iter::once(payment)).pop(),
             frequency => visit.say(pledge.frequency.as_str()),
             currency => payment.money.currency.code(), back => visit.at("/manage"),
@@ -242,4 +242,14 @@ pub async fn data(State(donors): State<DonorState>, visit: Visit, signed: Signed
         Ok::<_, ApiError>((headers, text).into_response())
     };
     file.await.unwrap_or_else(|error| visit.problem(&error))
+}
+
+/// What somebody asked for besides giving.
+pub async fn wishes(
+    donors: &Donors,
+    desk: &Desk,
+    signed: &Signed,
+) -> Result<(Vec<ManagedReminder>, Vec<ManagedSignup>), StoreError> {
+    let (reminder, newsletter) = desk.list_indexes(&signed.visitor.address);
+    Ok((donors.store.managed_reminders(&reminder).await?, donors.store.managed_signups(&newsletter).await?))
 }

@@ -11,7 +11,6 @@ use minijinja::{Value, context};
 
 use super::super::error::ApiError;
 use super::super::form::Form;
-use super::overview::heading;
 use super::visit::{Signed, Visit};
 use super::{DonorState, Donors, words};
 use crate::clock::DAY;
@@ -68,7 +67,7 @@ async fn page(
         None => Value::from(()),
     };
     let values = context! {
-        heading => heading(donors, visit, pledge).await?, stands, forms, news => news(donors, visit, pledge, known.as_ref()).await?,
+        heading => words::heading(donors, visit, pledge).await?, stands, forms, news => news(donors, visit, pledge, known.as_ref()).await?,
         path => format!("/manage/pledges/{}", pledge.id), here => visit.at(&format!("/manage/pledges/{}", pledge.id)),
         form => donors.random.hex(), back => visit.at("/manage"), lang => visit.language.as_str(),
         wrong => wrong.map(|wrong| context! { form => wrong.form, typed => wrong.typed, says => wrong.says }),

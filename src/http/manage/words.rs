@@ -8,7 +8,13 @@ use crate::domain::agreement::{Agreement, MAX_PAUSE_MONTHS};
 use crate::domain::calendar;
 use crate::domain::money::{Currency, Money};
 use crate::domain::pledge::{Frequency, PledgeStatus};
-use crate::store::{ManagedPledge, Recurring};
+use crate::store::{ManagedPledge, Recurring, StoreError};
+
+/// What the pledge is for, as its campaign is called in this language.
+pub async fn heading(donors: &Donors, visit: &Visit, pledge: &ManagedPledge) -> Result<String, StoreError> {
+    let campaign = donors.store.campaign(&pledge.campaign).await?;
+    Ok(campaign.map_or_else(|| pledge.campaign.clone(), |campaign| campaign.heading(visit.language).to_owned()))
+}
 
 /// Whether a pledge recurs and is not over, here or at Stripe.
 pub fn goes_on(pledge: &ManagedPledge) -> bool {
