@@ -5,7 +5,7 @@ use mainstay::domain::admin::Role;
 use mainstay::sandbox::Card;
 use mainstay::store::Db;
 
-use crate::support::app::TestApp;
+use crate::support::app::{DAY, TestApp};
 use crate::support::database::{BOTH, Database};
 use crate::support::wait::until;
 
@@ -35,6 +35,11 @@ fn tells(page: &str, currency: &str, recur: usize, as_of: &str) -> bool {
     let section = section.split("</section>").next().unwrap_or_default();
     let time = format!("<time datetime=\"2026-11-23T{as_of}Z\">");
     section.contains(&format!("Pledges that recur: {recur}<")) && section.matches(&time).count() == 2
+}
+
+/// The row of a movement of so many gifts.
+fn moved(movement: &str, gifts: usize) -> String {
+    format!("<tr><th scope=\"row\">{movement}</th><td class=\"number\">{gifts}</td>")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -83,7 +88,13 @@ async fn each_figure_is_of_now_or_says_of_when_and_never_lags_by_more_than_a_min
         gift(&app, "EUR").await;
         let (database, sandbox) = app.abandon().await;
         let app = TestApp::start_beside(Half::All, database, sandbox, clock, &[]).await;
-        assert!(tells(&look(&app).await, "EUR", 2, "12:06:10"), "on {kind:?}");
+        let page = look(&app).await;
+        assert!(tells(&page, "EUR", 2, "12:06:10") && page.contains(&moved("New", 2)), "on {kind:?}: {page}");
+        // In another month other movements are shown, though nobody booked anything.
+        app.clock.advance(8 * DAY);
+        let cookie = app.session(&director).await;
+        let page = app.look("/admin", &cookie).await.body;
+        assert!(page.contains(&moved("Start", 2)) && !page.contains(&moved("New", 2)), "on {kind:?}: {page}");
         app.finish().await;
     }
 }
