@@ -1,10 +1,9 @@
 //! A submitted form.
 
-mod multipart;
-
 use axum::body::Bytes;
+use axum::extract::multipart::{Multipart, MultipartError};
 use axum::extract::{FromRequest, Request};
-use axum::http::{HeaderMap, header};
+use axum::http::StatusCode;
 use url::form_urlencoded;
 
 use super::error::ApiError;
@@ -15,9 +14,6 @@ use super::extract::{MAX_FIELDS, body, media_type};
 pub const MAX_UPLOAD: usize = 2 * 1024 * 1024;
 /// Fields of a form that may hold a file.
 const MAX_LONG_FIELDS: usize = 2048;
-
-/// The longest line that parts the parts (source: RFC 2046).
-const MAX_BOUNDARY: usize = 70;
 
 const URLENCODED: &str = "application/x-www-form-urlencoded";
 const MULTIPART: &str = "multipart/form-data";
@@ -79,37 +75,51 @@ impl<S: Send + Sync> FromRequest<S> for LongForm {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        let headers = request.headers().clone();
-        let kind = media_type(&headers);
-        let read = match kind.as_deref() {
+        match media_type(request.headers()).as_deref() {
             Some(URLENCODED) => urlencoded(&body(request, state).await?),
-            Some(MULTIPART) => {
-                let broken = || ApiError::bad_request("malformed_form", "the form is not well-formed");
-                let boundary = boundary(&headers).ok_or_else(broken)?;
-                multipart::read(&body(request, state).await?, &boundary).ok_or_else(broken)?
-            }
-            _ => return Err(ApiError::unsupported_media("expected a form")),
-        };
-        if read.form.0.len() > MAX_LONG_FIELDS {
-            return Err(ApiError::too_large("expected fewer fields"));
+            Some(MULTIPART) => multipart(Multipart::from_request(request, state).await.map_err(|_| broken())?).await,
+            _ => Err(ApiError::unsupported_media("expected a form")),
         }
-        Ok(read)
     }
 }
 
-fn urlencoded(body: &Bytes) -> LongForm {
-    // One more than is taken, so that none is left out in silence.
-    let fields = form_urlencoded::parse(body).into_owned().take(MAX_LONG_FIELDS + 1);
-    LongForm { form: Form(fields.collect()), file: None }
+fn broken() -> ApiError {
+    ApiError::bad_request("malformed_form", "the form is not well-formed")
 }
 
-/// What parts the parts (source: RFC 7578).
-fn boundary(headers: &HeaderMap) -> Option<String> {
-    let kind = headers.get(header::CONTENT_TYPE)?.to_str().ok()?;
-    let (_, boundary) = kind
-        .split(';')
-        .skip(1)
-        .filter_map(|parameter| parameter.split_once('='))
-        .find(|(name, _)| name.trim().eq_ignore_ascii_case("boundary"))?;
-    Some(boundary.trim().trim_matches('"').to_owned()).filter(|boundary| (1..=MAX_BOUNDARY).contains(&boundary.len()))
+fn too_many() -> ApiError {
+    ApiError::too_large("expected fewer fields")
+}
+
+fn urlencoded(body: &Bytes) -> Result<LongForm, ApiError> {
+    // One more than is taken, so that none is left out in silence.
+    let fields: Vec<_> = form_urlencoded::parse(body).into_owned().take(MAX_LONG_FIELDS + 1).collect();
+    if fields.len() > MAX_LONG_FIELDS {
+        return Err(too_many());
+    }
+    Ok(LongForm { form: Form(fields), file: None })
+}
+
+/// Of several files the last that is not empty counts.
+async fn multipart(mut parts: Multipart) -> Result<LongForm, ApiError> {
+    let refused = |error: MultipartError| {
+        let large = error.status() == StatusCode::PAYLOAD_TOO_LARGE;
+        if large { ApiError::too_large("expected a smaller form") } else { broken() }
+    };
+    let (mut fields, mut file) = (Vec::new(), None);
+    while let Some(part) = parts.next_field().await.map_err(refused)? {
+        let name = part.name().ok_or_else(broken)?.to_owned();
+        let from = part.file_name().map(str::to_owned);
+        let bytes = part.bytes().await.map_err(refused)?;
+        match from {
+            // No file was chosen.
+            Some(_) if bytes.is_empty() => {}
+            Some(name) => file = Some(File { name, bytes: bytes.to_vec() }),
+            None => fields.push((name, String::from_utf8(bytes.to_vec()).map_err(|_| broken())?)),
+        }
+        if fields.len() > MAX_LONG_FIELDS {
+            return Err(too_many());
+        }
+    }
+    Ok(LongForm { form: Form(fields), file })
 }
