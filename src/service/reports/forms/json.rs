@@ -1,7 +1,8 @@
 //! JSON: what the report is about, its columns with what they mean, and its rows as objects, written as they are read.
 
 use futures_util::stream::{self, Stream};
-use serde_json::{Map, Value, json};
+use serde::ser::{Serialize, SerializeMap as _, Serializer};
+use serde_json::{Value, json};
 
 use super::plain;
 use crate::domain::report::query::Name;
@@ -23,7 +24,7 @@ pub fn pieces(report: Report) -> impl Stream<Item = Result<String, ReportError>>
             Stage::Ended => return Ok(None),
             Stage::Head => (head(&report.head), Stage::First),
             Stage::First | Stage::More => match report.rows.next().await? {
-                Some(rows) => (lines(&report.head.columns, &rows, stage == Stage::First), Stage::More),
+                Some(rows) => (lines(&report.head.columns, &rows, stage == Stage::First)?, Stage::More),
                 None => ("\n]}\n".to_owned(), Stage::Ended),
             },
         };
@@ -52,25 +53,36 @@ fn key(column: &Column) -> String {
     format!("{}{}", column.name, if column.kind == Kind::Money { "_minor" } else { "" })
 }
 
-fn lines(columns: &[Column], rows: &[Row], first: bool) -> String {
+fn lines(columns: &[Column], rows: &[Row], first: bool) -> Result<String, ReportError> {
+    let keys: Vec<String> = columns.iter().map(key).collect();
     let mut piece = String::new();
     for (at, row) in rows.iter().enumerate() {
         piece += if at == 0 && first { "\n" } else { ",\n" };
-        piece += &Value::Object(object(columns, row)).to_string();
+        piece += &serde_json::to_string(&Line { keys: &keys, row })
+            .map_err(|error| ReportError::Unwritable(error.to_string()))?;
     }
-    piece
+    Ok(piece)
 }
 
-fn object(columns: &[Column], row: &Row) -> Map<String, Value> {
-    columns.iter().zip(row).map(|(column, cell)| (key(column), value(cell))).collect()
+/// A row as it is written: a year by day has tens of thousands of cells, and none of them is copied.
+struct Line<'a> {
+    keys: &'a [String],
+    row: &'a Row,
 }
 
-fn value(cell: &Cell) -> Value {
-    match cell {
-        Cell::Nothing => Value::Null,
-        Cell::Count(count) => json!(count),
-        Cell::Money(money) => json!(money.amount_minor),
-        Cell::Rate { part, of } => json!(Cell::rate(*part, *of)),
-        Cell::Text(_) | Cell::Date(_) | Cell::Few => json!(plain(cell, true)),
+impl Serialize for Line<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut line = serializer.serialize_map(Some(self.row.len()))?;
+        for (key, cell) in self.keys.iter().zip(self.row) {
+            match cell {
+                Cell::Nothing => line.serialize_entry(key, &())?,
+                Cell::Count(count) => line.serialize_entry(key, count)?,
+                Cell::Money(money) => line.serialize_entry(key, &money.amount_minor)?,
+                Cell::Rate { part, of } => line.serialize_entry(key, &Cell::rate(*part, *of))?,
+                Cell::Text(text) => line.serialize_entry(key, text)?,
+                Cell::Date(_) | Cell::Few => line.serialize_entry(key, &plain(cell, true))?,
+            }
+        }
+        line.end()
     }
 }
