@@ -30,10 +30,7 @@ async fn fetch(app: &TestApp, query: &str) -> (u16, String, String, String) {
 async fn sign_up(app: &TestApp, addresses: &[&str]) -> Vec<String> {
     let mut links = Vec::new();
     for address in addresses {
-        let signup = json!({"email": address, "list": "newsletter", "consent": {"text_version": "newsletter-1"}});
-        assert_eq!(app.post("/v1/newsletter", &signup).await.0, 202);
-        app.work_later("UTC").await;
-        links.push(app.mails().await[0].path("confirm_url"));
+        links.push(app.sign_up(address).await);
     }
     links
 }

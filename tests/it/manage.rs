@@ -236,8 +236,13 @@ async fn a_second_recurring_pledge_is_said_in_its_thanks_with_links_that_stop_ei
 async fn what_was_asked_for_besides_giving_is_seen_and_ended() {
     for kind in BOTH {
         let app = TestApp::start(kind).await;
-        app.remind(&reminder(ADDRESS)).await;
-        app.remind(&reminder("other@readers.example")).await;
+        for address in [ADDRESS, "other@readers.example"] {
+            app.remind(&reminder(address)).await;
+            let link = app.sign_up(address).await;
+            app.press(&format!("{link}/confirm"), "").await;
+            app.work_later("UTC").await;
+            app.mails().await;
+        }
         let donor = app.donor(ADDRESS).await;
         let page = donor.page("/manage").await;
         assert!(page.contains("A reminder on December 23, 2026.") && page.contains("$5 monthly"), "{page}");
@@ -253,6 +258,18 @@ async fn what_was_asked_for_besides_giving_is_seen_and_ended() {
         states.sort();
         assert_eq!(states, ["confirmed - 20261223 somebody", "done cancelled 20261223 nobody"], "on {kind:?}");
         assert!(!donor.page("/manage").await.contains("A reminder on"));
+
+        let page = donor.page("/manage").await;
+        assert!(page.contains("The newsletter: newsletter."), "{page}");
+        let (_, rest) = page.split_once("/manage/newsletter/").expect("a form");
+        let own = format!("/manage/newsletter/{}/unsubscribe", &rest[..36]);
+        let others = app.database.rows("SELECT id AS line FROM newsletter_signups").await;
+        let other = others.iter().find(|id| !own.contains(id.as_str())).expect("another's");
+        assert_eq!(donor.post(&format!("/manage/newsletter/{other}/unsubscribe"), "").await.status, 303);
+        assert_eq!(donor.post(&own, "").await.status, 303);
+        let states = "SELECT state || ' ' || COALESCE(reason, '-') AS line FROM newsletter_signups";
+        assert_eq!(app.database.rows(states).await, ["confirmed -", "done unsubscribed"], "on {kind:?}");
+        assert!(!donor.page("/manage").await.contains("The newsletter"));
         app.finish().await;
     }
 }

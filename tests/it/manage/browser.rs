@@ -44,6 +44,23 @@ const RUSSIAN: Words = Words {
     erasing: "Вас стирают",
 };
 
+/// Stripe says so, and the page is looked at again.
+async fn confirmed(app: &TestApp, browser: &Browser) {
+    browser.element("[role=status] a.button").await;
+    app.settle().await;
+    // Two states of one second are told apart once it is over.
+    app.sandbox.tick().await;
+    app.sandbox.deliver_pending().await;
+    app.clock.advance(61);
+    app.settle().await;
+    browser.click("[role=status] a.button").await;
+    until("a page that says that it is done", async || {
+        let waits = browser.find_all(By::Css("[role=status] a.button")).await.ok()?;
+        (waits.is_empty() && browser.find(By::Css("[role=status]")).await.is_ok()).then_some(())
+    })
+    .await;
+}
+
 /// What is printed of a statement is what it says, dark on light: nothing to press, and no table cut off.
 async fn on_paper(browser: &Browser) {
     browser.on_paper(&[Preference::Dark]).await;
@@ -68,6 +85,10 @@ async fn whole_visit(words: &Words, (width, height): (u32, u32), scripts: bool) 
     gift(&app, "monthly", Card::Works, ADDRESS, "A Reader").await;
     let stop = app.thank().await.remove(0).path("stop_url");
     app.remind(&reminder(ADDRESS)).await;
+    let link = app.sign_up(ADDRESS).await;
+    app.press(&format!("{link}/confirm"), "").await;
+    app.work_later("UTC").await;
+    app.mails().await;
     let options = Browser::options().with_window(width, height);
     let browser = if scripts { options.open().await } else { options.javascript_off().open().await };
     let lang = format!("?lang={}", words.tag);
@@ -100,12 +121,14 @@ async fn whole_visit(words: &Words, (width, height): (u32, u32), scripts: bool) 
     look("statement").await;
     on_paper(&browser).await;
     open("/manage").await;
-    browser.click("form[action*='/reminders/'] button").await;
-    until("a page without the reminder", async || {
-        let forms = browser.find_all(By::Css("form[action*='/reminders/']")).await.ok()?;
-        (forms.is_empty() && browser.find(By::Css("a[href*='/statement']")).await.is_ok()).then_some(())
-    })
-    .await;
+    for wish in ["form[action*='/reminders/']", "form[action*='/newsletter/']"] {
+        browser.click(&format!("{wish} button")).await;
+        until("a page without it", async || {
+            let forms = browser.find_all(By::Css(wish)).await.ok()?;
+            (forms.is_empty() && browser.find(By::Css("a[href*='/statement']")).await.is_ok()).then_some(())
+        })
+        .await;
+    }
 
     browser.click("section a[href*='/manage/pledges/']").await;
     look("pledge").await;
@@ -115,11 +138,20 @@ async fn whole_visit(words: &Words, (width, height): (u32, u32), scripts: bool) 
     look("refused").await;
     write(&browser, "#amount", "8").await;
     browser.click("form[action*='/amount'] button").await;
-    browser.element("[role=status]").await;
+    browser.element("[role=status] a.button").await;
     look("waiting").await;
-    app.settle().await;
-    browser.click("[role=status] a.button").await;
+    confirmed(&app, &browser).await;
     look("changed").await;
+    browser.click("form[action*='/frequency'] button").await;
+    confirmed(&app, &browser).await;
+    look("interval").await;
+    browser.element("#until").await.send_keys("01152027").await.expect("a day is typed");
+    browser.click("form[action*='/pause'] button").await;
+    confirmed(&app, &browser).await;
+    look("paused").await;
+    browser.click("form[action*='/resume'] button").await;
+    confirmed(&app, &browser).await;
+    assert!(browser.find_all(By::Css("form[action*='/resume']")).await.expect("forms").is_empty(), "it goes on");
     browser.click("form[action*='/card'] button").await;
     says(&browser, words.card).await;
     look("card").await;

@@ -130,6 +130,14 @@ impl TestApp {
         mails
     }
 
+    /// Signs an address up for the newsletter; the path of the link in its mail.
+    pub async fn sign_up(&self, address: &str) -> String {
+        let signup = json!({"email": address, "list": "newsletter", "consent": {"text_version": "newsletter-1"}});
+        assert_eq!(self.post("/v1/newsletter", &signup).await.0, 202);
+        self.work_later("UTC").await;
+        self.mails().await[0].path("confirm_url")
+    }
+
     /// Asks for a reminder and confirms it; the mail that asked for confirmation.
     pub async fn remind(&self, body: &Value) -> Mail {
         let (status, answer) = self.post("/v1/reminders", body).await;
