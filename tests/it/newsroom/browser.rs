@@ -44,6 +44,17 @@ pub async fn says(browser: &Browser, text: &str) {
     until(text, said).await;
 }
 
+/// What a link of a page leads to, fetched as its browser would: by the link as it stands there, with the browser's session.
+async fn exported(app: &TestApp, browser: &Browser, css: &str) -> String {
+    let link = browser.element(css).await.attr("href").await.expect("an attribute").expect("an address");
+    let session = browser.get_named_cookie("__Host-mainstay").await.expect("a session").value;
+    let request = app.http.get(format!("{}{link}", app.url)).header("cookie", format!("__Host-mainstay={session}"));
+    let answer = request.send().await.expect("an answer");
+    assert_eq!(answer.status(), 200, "{link}");
+    assert!(answer.headers()["content-disposition"].to_str().expect("text").starts_with("attachment"), "a file");
+    answer.text().await.expect("a body")
+}
+
 /// Somebody of finance signs in.
 async fn sign_in(app: &TestApp, browser: &Browser) {
     app.person(FINN, Role::Finance).await;
@@ -116,6 +127,10 @@ async fn somebody_of_finance_reads_filters_refunds_ends_and_replays() {
         browser.goto(&format!("{}/admin/reports{report}", app.url)).await;
         looked_at(&browser, &format!("report{}", report.replace('/', "-"))).await;
     }
+    browser.goto(&format!("{}/admin/reports/revenue", app.url)).await;
+    let exported = exported(&app, &browser, "a[href$='format=csv']").await;
+    assert!(exported.starts_with("date,") || exported.contains("gross_minor"), "{exported}");
+    assert!(exported.lines().any(|line| line.contains("USD")), "{exported}");
     let mut console = browser.console().await;
     // The form that was refused.
     console.retain(|line| !line.contains("a status of 422"));
