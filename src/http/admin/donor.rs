@@ -20,8 +20,8 @@ struct Said<'a> {
     address: Option<String>,
 }
 
-/// The pledge an address names, and whether it is known who made it.
-async fn named(admin: &Admin, id: &str) -> Result<(PledgeId, bool), ApiError> {
+/// The pledge an address names, and whether it is known who made it: whether somebody can be written to about it.
+pub(super) async fn named(admin: &Admin, id: &str) -> Result<(PledgeId, bool), ApiError> {
     let missing = || ApiError::of_status(StatusCode::NOT_FOUND);
     let id = PledgeId::parse(id).map_err(|_| missing())?;
     admin.store.pledge(&id).await?.ok_or_else(missing)?;

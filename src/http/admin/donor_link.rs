@@ -7,6 +7,7 @@ use axum::response::Response;
 use minijinja::context;
 
 use super::super::error::ApiError;
+use super::donor::named;
 use super::{Admin, Form, View, Who};
 use crate::domain::action::reason;
 use crate::id::PledgeId;
@@ -20,15 +21,6 @@ struct Said<'a> {
     reason: &'a str,
     wrong: bool,
     sent: bool,
-}
-
-/// The pledge an address names, and whether somebody can be written to about it.
-async fn named(admin: &Admin, id: &str) -> Result<(PledgeId, bool), ApiError> {
-    let missing = || ApiError::of_status(StatusCode::NOT_FOUND);
-    let id = PledgeId::parse(id).map_err(|_| missing())?;
-    admin.store.pledge(&id).await?.ok_or_else(missing)?;
-    let known = admin.store.has_address(&id).await?;
-    Ok((id, known))
 }
 
 fn page(view: &View, status: StatusCode, id: &PledgeId, known: bool, said: &Said<'_>) -> Response {
