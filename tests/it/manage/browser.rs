@@ -5,7 +5,7 @@ use mainstay::sandbox::Card;
 use thirtyfour::prelude::*;
 
 use super::ADDRESS;
-use crate::newsroom::browser::{looked_at, says, write};
+use crate::newsroom::browser::{exported, looked_at, says, write};
 use crate::support::app::TestApp;
 use crate::support::browser::Browser;
 use crate::support::browser::emulation::Preference;
@@ -13,6 +13,9 @@ use crate::support::database::Kind;
 use crate::support::erasing::gift;
 use crate::support::later::reminder;
 use crate::support::wait::until;
+
+/// The cookie of a donor's session.
+const DONOR: &str = "__Host-mainstay-donor";
 
 /// What a page says in the language it is read in.
 struct Words {
@@ -120,7 +123,11 @@ async fn whole_visit(words: &Words, (width, height): (u32, u32), scripts: bool) 
     browser.click("a[href*='/statement?year=2026']").await;
     look("statement").await;
     on_paper(&browser).await;
+    let csv = exported(&app, &browser, DONOR, "a[href*='format=csv']").await;
+    assert!(csv.lines().count() > 1 && csv.contains("USD"), "{csv}");
     open("/manage").await;
+    let data = exported(&app, &browser, DONOR, "a[href*='/manage/data']").await;
+    assert!(serde_json::from_str::<serde_json::Value>(&data).is_ok_and(|data| data.is_object()), "{data}");
     for wish in ["form[action*='/reminders/']", "form[action*='/newsletter/']"] {
         browser.click(&format!("{wish} button")).await;
         until("a page without it", async || {

@@ -45,10 +45,10 @@ pub async fn says(browser: &Browser, text: &str) {
 }
 
 /// What a link of a page leads to, fetched as its browser would: by the link as it stands there, with the browser's session.
-async fn exported(app: &TestApp, browser: &Browser, css: &str) -> String {
+pub async fn exported(app: &TestApp, browser: &Browser, session: &str, css: &str) -> String {
     let link = browser.element(css).await.attr("href").await.expect("an attribute").expect("an address");
-    let session = browser.get_named_cookie("__Host-mainstay").await.expect("a session").value;
-    let request = app.http.get(format!("{}{link}", app.url)).header("cookie", format!("__Host-mainstay={session}"));
+    let value = browser.get_named_cookie(session).await.expect("a session").value;
+    let request = app.http.get(format!("{}{link}", app.url)).header("cookie", format!("{session}={value}"));
     let answer = request.send().await.expect("an answer");
     assert_eq!(answer.status(), 200, "{link}");
     assert!(answer.headers()["content-disposition"].to_str().expect("text").starts_with("attachment"), "a file");
@@ -128,7 +128,7 @@ async fn somebody_of_finance_reads_filters_refunds_ends_and_replays() {
         looked_at(&browser, &format!("report{}", report.replace('/', "-"))).await;
     }
     browser.goto(&format!("{}/admin/reports/revenue", app.url)).await;
-    let exported = exported(&app, &browser, "a[href$='format=csv']").await;
+    let exported = exported(&app, &browser, "__Host-mainstay", "a[href$='format=csv']").await;
     assert!(exported.starts_with("date,") || exported.contains("gross_minor"), "{exported}");
     assert!(exported.lines().any(|line| line.contains("USD")), "{exported}");
     let mut console = browser.console().await;
