@@ -47,6 +47,15 @@ const RUSSIAN: Words = Words {
     erasing: "Вас стирают",
 };
 
+/// A reminder and the newsletter, confirmed.
+async fn wishes(app: &TestApp) {
+    app.remind(&reminder(ADDRESS)).await;
+    let link = app.sign_up(ADDRESS).await;
+    app.press(&format!("{link}/confirm"), "").await;
+    app.work_later("UTC").await;
+    app.mails().await;
+}
+
 /// Stripe says so, and the page is looked at again.
 async fn confirmed(app: &TestApp, browser: &Browser) {
     browser.element("[role=status] a.button").await;
@@ -87,11 +96,7 @@ async fn whole_visit(words: &Words, (width, height): (u32, u32), scripts: bool) 
     let app = TestApp::start(Kind::Sqlite).await;
     gift(&app, "monthly", Card::Works, ADDRESS, "A Reader").await;
     let stop = app.thank().await.remove(0).path("stop_url");
-    app.remind(&reminder(ADDRESS)).await;
-    let link = app.sign_up(ADDRESS).await;
-    app.press(&format!("{link}/confirm"), "").await;
-    app.work_later("UTC").await;
-    app.mails().await;
+    wishes(&app).await;
     let options = Browser::options().with_window(width, height);
     let browser = if scripts { options.open().await } else { options.javascript_off().open().await };
     let lang = format!("?lang={}", words.tag);
