@@ -260,9 +260,7 @@ async fn caught_up(sandbox: &Sandbox, store: &Store) -> Result<(), CliError> {
             if let Some(parked) = counts.get("parked").filter(|parked| **parked > 0) {
                 return Err(CliError::Failed(format!("{parked} events could not be reconciled")));
             }
-            let known: i64 = counts.values().sum();
-            let made = i64::try_from(sandbox.count_events()).unwrap_or(i64::MAX);
-            if sent == 0 && counts.get("received") == Some(&0) && known >= made {
+            if sent == 0 && sandbox.all_delivered() && counts.get("received") == Some(&0) {
                 return Ok(());
             }
             tokio::time::sleep(LOOK_AGAIN).await;

@@ -273,20 +273,22 @@ impl State {
     }
 
     fn emit_with(&mut self, event: &str, id: &str, previous: Option<Value>) {
-        let mut data = json!({ "object": self.get(id) });
+        // Put together by hand: `json!` would copy the object twice over.
+        let mut data = Map::from_iter([("object".to_owned(), self.get(id).clone())]);
         if let Some(previous) = previous {
-            data["previous_attributes"] = previous;
+            data.insert("previous_attributes".to_owned(), previous);
         }
         let (request_id, key) = match &self.request {
             Some(mark) => (Some(mark.id.clone()), mark.idempotency_key.clone()),
             None => (None, None),
         };
         let event_id = self.new_id("evt");
-        let value = json!({
+        let mut value = json!({
             "id": event_id, "object": "event", "api_version": API_VERSION, "created": self.at, "livemode": false,
             "pending_webhooks": self.outbound.listening(event), "request": { "id": request_id, "idempotency_key": key },
-            "type": event, "data": data,
+            "type": event,
         });
+        value["data"] = Value::Object(data);
         let body = serde_json::to_vec_pretty(&value).unwrap_or_default();
         self.insert(value);
         self.events.push(SentEvent { id: event_id, kind: event.to_owned(), created: self.at, body });

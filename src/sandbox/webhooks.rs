@@ -134,6 +134,10 @@ impl Outbound {
         due
     }
 
+    pub fn all_delivered(&self) -> bool {
+        self.pending.is_empty()
+    }
+
     /// The events that some endpoint has not taken, by position.
     pub fn undelivered(&self) -> BTreeSet<usize> {
         self.deliveries.iter().filter(|one| one.state != DeliveryState::Delivered).map(|one| one.event).collect()

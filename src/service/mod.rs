@@ -18,6 +18,7 @@ pub mod manage;
 pub mod newsletter;
 pub mod onlooker;
 pub mod opening;
+pub mod parallel;
 pub mod rebuild;
 pub mod reconcile;
 mod recover;

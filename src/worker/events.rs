@@ -15,6 +15,7 @@ use crate::clock::{HOUR, MINUTE};
 use crate::domain::event::{News, Reading};
 use crate::gateway::{Gateway, decode};
 use crate::service::event_body;
+use crate::service::parallel;
 use crate::service::reconcile::{Outcome, ReconcileError, Reconciler};
 use crate::store::{BATCH, LeasedEvent, StoreError};
 use crate::vault::Opener;
@@ -68,8 +69,9 @@ impl EventWorker {
         let leased = self.reconciler.store.lease_events(&self.token, now, now + LEASE, BATCH).await?;
         let mut readable = Vec::with_capacity(leased.len());
         let mut to_fetch = Vec::new();
-        for event in &leased {
-            match self.read(event) {
+        let read = parallel::map(&leased, |event| self.read(event));
+        for (event, read) in leased.iter().zip(read) {
+            match read {
                 Ok(Read::Here(outcome)) => readable.push((event, outcome)),
                 Ok(Read::AtStripe(object_id)) => to_fetch.push((event, object_id)),
                 Err(why) => self.failed(event, &why).await?,

@@ -69,6 +69,16 @@ const OF_BOOKINGS: &str = "SELECT s.day / CAST($8 AS BIGINT) AS span, s.currency
      AND (CAST($14 AS TEXT) IS NULL OR s.frequency = $14) AND (CAST($15 AS TEXT) IS NULL OR s.source = $15) \
      GROUP BY 1, 2, 3, 4, 5";
 
+/// Totals day by day, which nothing else parts: `$2` and before `$3`, of one currency and frequency or of all. They are read
+/// in the order they are kept in; a year's thousands of lines, sorted for [`OF_ALL`], took twice as long.
+const OF_DAYS: &str = "SELECT period AS span, currency, '' AS frequency, '' AS campaign, '' AS source, \
+     CAST(SUM(payments) AS BIGINT) AS payments, CAST(SUM(gross_minor) AS BIGINT) AS gross_minor, \
+     CAST(SUM(refunds_minor) AS BIGINT) AS refunds_minor, CAST(SUM(disputes_minor) AS BIGINT) AS disputes_minor, \
+     CAST(SUM(fees_minor) AS BIGINT) AS fees_minor \
+     FROM revenue_totals WHERE view = $1 AND period >= $2 AND period < $3 \
+     AND (CAST($4 AS TEXT) IS NULL OR currency = $4) AND (CAST($5 AS TEXT) IS NULL OR frequency = $5) \
+     GROUP BY period, currency";
+
 #[derive(sqlx::FromRow)]
 struct SumRow {
     span: i64,
@@ -140,12 +150,14 @@ impl Store {
             _ => Days::one_by_one(*from, *to),
         };
         let parted = split.campaign || split.source || only.campaign.is_some() || only.source.is_some();
+        if hold && !parted && !split.frequency && split.period == Some(By::Day) {
+            return self.revenue_of_days(asked).await;
+        }
         let text = match view {
             _ if hold && !parted => OF_ALL,
             View::Charge => OF_CHARGES,
             View::Settlement => OF_BOOKINGS,
         };
-        let day = |day: Date| number_of(day).max(FIRST_DAY);
         let rows: Vec<SumRow> = self
             .db
             .read(text)
@@ -168,6 +180,25 @@ impl Store {
             .await?;
         rows.into_iter().map(|row| row.read(asked)).collect()
     }
+
+    async fn revenue_of_days(&self, asked: &Asked) -> Result<Vec<Revenue>, StoreError> {
+        let rows: Vec<SumRow> = self
+            .db
+            .read(OF_DAYS)
+            .bind(asked.view.as_str())
+            .bind(day(asked.from))
+            .bind(day(asked.to))
+            .bind(asked.only.currency.map(|currency| currency.code().to_owned()))
+            .bind(asked.only.frequency.map(|frequency| frequency.as_str().to_owned()))
+            .all()
+            .await?;
+        rows.into_iter().map(|row| row.read(asked)).collect()
+    }
+}
+
+/// A day's number, which is never taken for a month's.
+fn day(day: Date) -> i64 {
+    number_of(day).max(FIRST_DAY)
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use mainstay::domain::report::revenue::Sums;
+use mainstay::domain::report::revenue::{Revenue, Sums};
 use mainstay::store::{Db, Store};
 use mainstay::worker::TotalsWorker;
 
@@ -24,14 +24,23 @@ async fn book_as_the_release_before(database: &Database) {
     db.close().await;
 }
 
-/// What came in, by currency: payments, gross, refunds, disputes and net.
-async fn sums(store: &Store, view: &str, (from, to): (&str, &str), by: &str) -> BTreeMap<String, [i64; 5]> {
-    let asked = asked("revenue", &[("from", from), ("to", to), ("view", view), ("by", by)]);
-    let mut found: BTreeMap<String, [i64; 5]> = BTreeMap::new();
+type Days<'a> = (&'a str, &'a str);
+/// Payments, gross, refunds, disputes and net.
+type Figures = [i64; 5];
+
+/// What came in, added up by `key`.
+async fn sums<K: Ord>(
+    store: &Store,
+    (from, to): Days<'_>,
+    said: &[(&str, &str)],
+    key: impl Fn(&Revenue) -> K,
+) -> BTreeMap<K, Figures> {
+    let asked = asked("revenue", &[&[("from", from), ("to", to)], said].concat());
+    let mut found: BTreeMap<K, Figures> = BTreeMap::new();
     for read in store.revenue(&asked).await.expect("it is read") {
         let Sums { count, gross_minor, refunds_minor, disputes_minor, .. } = read.sums;
         let figures = [count, gross_minor, refunds_minor, disputes_minor, read.sums.net_minor().expect("it fits")];
-        let sum = found.entry(read.currency.to_string()).or_default();
+        let sum = found.entry(key(&read)).or_default();
         sum.iter_mut().zip(figures).for_each(|(sum, figure)| *sum += figure);
     }
     found
@@ -39,12 +48,25 @@ async fn sums(store: &Store, view: &str, (from, to): (&str, &str), by: &str) -> 
 
 /// Every form of these days has the sums that its days have, by campaign and source: those that are kept line by line.
 async fn forms_agree(store: &Store, how: &str) {
+    let of_currency = |read: &Revenue| read.currency;
+    let of_day = |read: &Revenue| (read.day, read.currency);
     for view in ["charge", "settlement"] {
         for days in [("2026-01-01", "2028-01-01"), ("2026-11-24", "2027-02-03"), ("2026-11-20", "2026-11-29")] {
-            let expected = sums(store, view, days, "day,campaign,source").await;
+            let said = |by| [("view", view), ("by", by)];
+            let expected = sums(store, days, &said("day,campaign,source"), of_currency).await;
             assert!(!expected.is_empty(), "{view} of {days:?}, {how}");
             for by in ["currency", "day", "week", "month", "year", "month,frequency", "month,source", "year,campaign"] {
-                assert_eq!(sums(store, view, days, by).await, expected, "{view} of {days:?} by {by}, {how}");
+                let found = sums(store, days, &said(by), of_currency).await;
+                assert_eq!(found, expected, "{view} of {days:?} by {by}, {how}");
+            }
+            // Each day for itself, and of only some of it.
+            let some = [("currency", "USD"), ("frequency", "monthly"), ("frequency", "once")];
+            for only in std::iter::once(None).chain(some.map(Some)) {
+                let said = |by| said(by).into_iter().chain(only).collect::<Vec<_>>();
+                let expected = sums(store, days, &said("day,campaign,source"), of_day).await;
+                let found = sums(store, days, &said("day"), of_day).await;
+                assert_eq!(found, expected, "{view} of {days:?} day by day, {only:?}, {how}");
+                assert!(days.0 > "2026-11-20" || !found.is_empty(), "{view} of {days:?}, {only:?}, {how}");
             }
         }
     }
