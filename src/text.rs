@@ -44,24 +44,26 @@ impl Locale {
 /// The text `id` in `language` with its placeholders filled. A text that is not there is its id, so that a page is never
 /// lost over one.
 pub fn say(language: Language, id: &str, values: &[(&str, FluentValue<'_>)]) -> String {
-    let locale = LOCALES.iter().find(|locale| locale.language == language);
-    let found = locale.and_then(|locale| {
-        let pattern = locale.bundle.get_message(id)?.value()?;
-        let mut arguments = FluentArgs::new();
-        for (name, value) in values {
-            arguments.set(*name, value.clone());
-        }
-        let mut errors = Vec::new();
-        let text = locale.bundle.format_pattern(pattern, Some(&arguments), &mut errors).into_owned();
-        if !errors.is_empty() {
-            tracing::error!(id, "a text has a placeholder without a value");
-        }
-        Some(text)
-    });
-    found.unwrap_or_else(|| {
+    find(language, id, values).unwrap_or_else(|| {
         tracing::error!(id, "there is no such text");
         id.to_owned()
     })
+}
+
+/// The text `id` in `language`, if there is one: for words that somebody else may add to.
+pub fn find(language: Language, id: &str, values: &[(&str, FluentValue<'_>)]) -> Option<String> {
+    let locale = LOCALES.iter().find(|locale| locale.language == language)?;
+    let pattern = locale.bundle.get_message(id)?.value()?;
+    let mut arguments = FluentArgs::new();
+    for (name, value) in values {
+        arguments.set(*name, value.clone());
+    }
+    let mut errors = Vec::new();
+    let text = locale.bundle.format_pattern(pattern, Some(&arguments), &mut errors).into_owned();
+    if !errors.is_empty() {
+        tracing::error!(id, "a text has a placeholder without a value");
+    }
+    Some(text)
 }
 
 /// Ids of what figures mean, by their English.

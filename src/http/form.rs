@@ -9,9 +9,11 @@ use url::form_urlencoded;
 use super::error::ApiError;
 use super::extract::{MAX_FIELDS, body, media_type};
 
-/// The largest form with a file, in bytes. A picture that is too large is to be told from one that is not sent at all; so this
-/// is far more than any that is taken.
-pub const MAX_UPLOAD: usize = 2 * 1024 * 1024;
+/// The largest form with a file, in bytes. Who picks a photo that is far too large is to be told so, beside all else that
+/// was typed; so this is more than photos are.
+pub const MAX_UPLOAD: usize = 16 * 1024 * 1024;
+/// So much is kept of a file, in bytes: more than any that is taken, so that one that was cut is refused for its length.
+const KEPT: usize = 64 * 1024;
 /// Fields of a form that may hold a file.
 const MAX_LONG_FIELDS: usize = 2048;
 
@@ -63,7 +65,7 @@ pub struct LongForm {
     pub file: Option<File>,
 }
 
-/// A file as it was sent.
+/// A file as it was sent, or the beginning of one that is too long for all uses.
 #[derive(Debug, PartialEq, Eq)]
 pub struct File {
     /// Its name where it came from; no path of ours.
@@ -107,15 +109,19 @@ async fn multipart(mut parts: Multipart) -> Result<LongForm, ApiError> {
         if large { ApiError::too_large("expected a smaller form") } else { broken() }
     };
     let (mut fields, mut file) = (Vec::new(), None);
-    while let Some(part) = parts.next_field().await.map_err(refused)? {
+    while let Some(mut part) = parts.next_field().await.map_err(refused)? {
         let name = part.name().ok_or_else(broken)?.to_owned();
-        let from = part.file_name().map(str::to_owned);
-        let bytes = part.bytes().await.map_err(refused)?;
-        match from {
-            // No file was chosen.
-            Some(_) if bytes.is_empty() => {}
-            Some(name) => file = Some(File { name, bytes: bytes.to_vec() }),
-            None => fields.push((name, String::from_utf8(bytes.to_vec()).map_err(|_| broken())?)),
+        if let Some(name) = part.file_name().map(str::to_owned) {
+            let mut bytes = Vec::new();
+            while let Some(more) = part.chunk().await.map_err(refused)? {
+                bytes.extend(more.iter().take(KEPT - bytes.len()));
+            }
+            // Otherwise none was chosen.
+            if !bytes.is_empty() {
+                file = Some(File { name, bytes });
+            }
+        } else {
+            fields.push((name, part.text().await.map_err(refused)?));
         }
         if fields.len() > MAX_LONG_FIELDS {
             return Err(too_many());

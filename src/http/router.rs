@@ -19,6 +19,7 @@ use tracing::Instrument;
 use super::admin::{self, Newsroom};
 use super::error::ApiError;
 use super::extract::MAX_BODY;
+use super::form::MAX_UPLOAD;
 use super::limits::Limits;
 use super::pages::Page;
 use super::state::{Giving, Later, Ops, WebState};
@@ -34,6 +35,9 @@ use crate::service::start_pledge::Pledges;
 const REQUEST: Duration = Duration::from_secs(45);
 /// Between two pieces of a request's body.
 const BODY_PIECE: Duration = Duration::from_secs(10);
+/// Whoever says beforehand that the body is longer than this is refused without reading it. The routes' own limits are below
+/// it, and say by how much.
+const FAR_TOO_LONG: usize = 2 * MAX_EVENT;
 
 /// All routes of the web role.
 pub fn router(state: WebState) -> Router {
@@ -102,11 +106,12 @@ pub fn router(state: WebState) -> Router {
         .merge(manage::routes(Arc::new(donors)))
         .merge(bounces::routes(giving, mail_bounce_secret.as_ref()))
         .merge(widget::routes())
-        .merge(admin::router(Arc::new(newsroom)))
+        .layer(RequestBodyLimitLayer::new(FAR_TOO_LONG))
+        .merge(admin::router(Arc::new(newsroom)).layer(RequestBodyLimitLayer::new(MAX_UPLOAD)))
         .layer(CompressionLayer::new())
         .layer(DefaultBodyLimit::max(MAX_BODY))
         .merge(export::routes(desk, newsletter_export_token.as_ref()))
-        .merge(webhooks::routes(webhooks))
+        .merge(webhooks::routes(webhooks).layer(RequestBodyLimitLayer::new(FAR_TOO_LONG)))
         .merge(ops_routes(ops))
         .route("/openapi.yaml", get(openapi::serve));
     surround(routes, random)
@@ -132,9 +137,6 @@ fn surround(routes: Router, random: Random) -> Router {
         .layer(CatchPanicLayer::custom(|_| ApiError::of_status(StatusCode::INTERNAL_SERVER_ERROR).into_response()))
         .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, REQUEST))
         .layer(RequestBodyTimeoutLayer::new(BODY_PIECE))
-        // Whoever says beforehand that the body is far longer than any we take is refused without reading it. The routes'
-        // own limits are below this one, and say by how much.
-        .layer(RequestBodyLimitLayer::new(2 * MAX_EVENT))
         .layer(middleware::from_fn(move |request: Request, next: Next| {
             let id = RequestId::new(&random);
             async move { identified(&id, request, next).await }

@@ -234,7 +234,6 @@ async fn reminders(store: &Store, query: &Query, zone: &TimeZone, now: i64) -> R
 }
 
 fn reminder(((month, component, campaign), line): (Key, Line)) -> Row {
-    let why: Vec<String> = line.suppressed.iter().map(|(why, count)| format!("{why} {count}")).collect();
     let amounts = line.amounts_minor.iter().map(|(code, minor)| match Currency::recorded(code) {
         Ok(currency) => format!("{code} {}", Money::new(*minor, currency).decimal()),
         Err(_) => format!("{code} {minor}"),
@@ -247,7 +246,7 @@ fn reminder(((month, component, campaign), line): (Key, Line)) -> Row {
         Cell::Count(line.confirmed),
         Cell::Count(line.due),
         Cell::Count(line.sent),
-        text(why.join("; ")),
+        Cell::Words(line.suppressed.into_iter().collect()),
         Cell::Count(line.used),
         Cell::Count(line.gave),
         text(amounts.collect::<Vec<_>>().join("; ")),

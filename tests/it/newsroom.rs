@@ -176,8 +176,16 @@ async fn each_report_has_a_page_with_its_definitions_and_its_files() {
         let file = format!("/v1/{}", link_to_file(&russian));
         let file = app.look(&file, &cookie).await.body;
         assert!(file.starts_with("period,currency,frequency,opening,") && file.contains(",monthly,"), "{file}");
-        let wrong = app.look("/admin/reports/revenue?from=2026-12-01&to=2026-11-01", &cookie).await;
-        assert!(wrong.status == 422 && wrong.body.contains("This cannot be shown"), "{}", wrong.body);
+        let wrong = "/admin/reports/revenue?from=2026-12-01&to=2026-11-01";
+        let wrong_too = "/admin/reports/payouts?from=2026-11-01&to=2026-12-31&currency=dollars&frequency=once&lang=en";
+        for (asked, texts) in [
+            (wrong, vec!["This cannot be shown", "“To” is the day after the last one"]),
+            (&format!("{wrong}&lang=ru"), vec!["«По» – день после последнего"]),
+            (wrong_too, vec!["write its three letters", "This report does not know “frequency”."]),
+        ] {
+            let page = app.look(asked, &cookie).await;
+            assert!(page.status == 422 && texts.iter().all(|text| page.body.contains(text)), "{asked} {}", page.body);
+        }
         assert_eq!(app.look("/admin/reports/none", &cookie).await.status, 404);
         app.finish().await;
     }

@@ -41,6 +41,8 @@ pub enum Cell {
     /// Not known, or there is none.
     Nothing,
     Text(String),
+    /// How many there are of each word.
+    Words(Vec<(String, i64)>),
     Date(Date),
     Count(i64),
     /// One to four people: how many is not told.

@@ -11,7 +11,7 @@ use url::form_urlencoded;
 use super::super::error::ApiError;
 use super::list::{Asked, choices, time};
 use super::{Admin, Newsroom, View};
-use crate::domain::field::{Fields, Given};
+use crate::domain::field::{FieldError, Fields, Given};
 use crate::domain::report::query::{Name, Query};
 use crate::domain::report::table::{Cell, FEW_SHOWN, Kind};
 use crate::service::reports::{Head, ReportError, run};
@@ -55,7 +55,7 @@ pub async fn show(
     let query = match Query::parse(name.as_str(), &fields) {
         Ok(query) => query,
         Err(errors) => {
-            let wrong: Vec<String> = errors.iter().map(|error| format!("{}: {}", error.field, error.message)).collect();
+            let wrong: Vec<String> = errors.iter().map(|error| mistake(&view, error)).collect();
             return Ok(view.answer(StatusCode::UNPROCESSABLE_ENTITY, "report", context! { wrong, ..form }));
         }
     };
@@ -114,12 +114,28 @@ fn form(view: &View, name: Name, said: &[(&'static str, String)]) -> Value {
     }
 }
 
+/// What is wrong with the address, in the reader's language.
+fn mistake(view: &View, error: &FieldError) -> String {
+    let id = match error.code.as_str() {
+        "not_used" | "not_after_from" | "too_many_periods" => error.code.replace('_', "-"),
+        _ => error.field.clone(),
+    };
+    text::find(view.language, &format!("report-wrong-{id}"), &[("field", error.field.as_str().into())])
+        .unwrap_or_else(|| format!("{}: {}", error.field, error.message))
+}
+
 fn columns(view: &View, head: &Head) -> Vec<Value> {
     let column = |column: &crate::domain::report::table::Column| {
         let definition = text::meaning(view.language, column.definition);
         context! { name => view.say(&format!("column-{}", column.name)), definition, number => is_number(column.kind) }
     };
     head.columns.iter().map(column).collect()
+}
+
+/// A word of a program's in the reader's language; as it is where it is not known.
+fn said_as(view: &View, what: &str, word: &str) -> String {
+    let id = format!("{what}-{}", word.replace('_', "-"));
+    text::find(view.language, &id, &[]).unwrap_or_else(|| word.to_owned())
 }
 
 fn is_number(kind: Kind) -> bool {
@@ -131,6 +147,13 @@ fn shown(view: &View, cell: &Cell, column: &str) -> Value {
         Cell::Nothing => ("–".to_owned(), false),
         Cell::Text(text) if text.is_empty() => ("–".to_owned(), false),
         Cell::Text(word) if column == "frequency" => (view.say(&format!("frequency-{word}")), false),
+        Cell::Text(word) if column == "status" => (said_as(view, "payout-status", word), false),
+        Cell::Text(word) if column == "made_by" => (said_as(view, "payout-by", word), false),
+        Cell::Words(words) if words.is_empty() => ("–".to_owned(), false),
+        Cell::Words(words) => {
+            let each = words.iter().map(|(word, count)| format!("{}: {count}", said_as(view, "reminder-why", word)));
+            (each.collect::<Vec<_>>().join("; "), false)
+        }
         Cell::Text(text) => (text.clone(), false),
         Cell::Date(date) => (date.to_string(), false),
         Cell::Count(count) => (count.to_string(), true),

@@ -54,6 +54,9 @@ fn plain(cell: &Cell, minor: bool) -> String {
     match cell {
         Cell::Nothing => String::new(),
         Cell::Text(text) => text.clone(),
+        Cell::Words(words) => {
+            words.iter().map(|(word, count)| format!("{word} {count}")).collect::<Vec<_>>().join("; ")
+        }
         Cell::Date(date) => date.to_string(),
         Cell::Count(count) => count.to_string(),
         Cell::Few => FEW_SHOWN.to_owned(),

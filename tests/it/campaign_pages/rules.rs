@@ -205,9 +205,11 @@ async fn a_logo_is_chosen_as_a_file_carried_on_by_every_edit_and_taken_away() {
         let fields = [("logo", stored.as_str()), ("version", &version(&page)), ("name", "Another")];
         assert_eq!(upload(&room, "/admin/campaigns/winter", &fields, "", b"").await.status, 303);
         assert_eq!(logo().await.as_ref(), Some(&stored), "on {kind:?}");
-        // One that is too large, or none, is told of; what is stored and what is typed are carried on.
+        // One that is too large, a photo as a camera makes it, or none, is told of; what is stored and what is typed are
+        // carried on.
         let seen = version(&room.page().await);
-        for (name, picture) in [("logo.png", vec![b' '; 300_000]), ("logo.exe", vec![b'M'])] {
+        let photo = vec![b' '; 9_000_000];
+        for (name, picture) in [("logo.png", vec![b' '; 20_000]), ("logo.jpg", photo), ("logo.exe", vec![b'M'])] {
             let fields = [("logo", stored.as_str()), ("version", &seen), ("name", "Third")];
             let refused = upload(&room, "/admin/campaigns/winter", &fields, name, &picture).await;
             let page = read(&refused.body);
@@ -246,7 +248,7 @@ async fn a_form_that_is_none_is_refused_and_changes_nothing() {
         ("multipart/form-data; boundary=x", "--x\r\nno headers".to_owned(), 400),
         ("multipart/form-data; boundary=x", "--x--\r\n".to_owned(), 422),
         ("application/x-www-form-urlencoded", many, 413),
-        ("application/x-www-form-urlencoded", "a".repeat(3 * 1024 * 1024), 413),
+        ("application/x-www-form-urlencoded", "a".repeat(17 * 1024 * 1024), 413),
         ("application/x-www-form-urlencoded", String::new(), 422),
     ] {
         assert_eq!(send(kind, body).await, status, "{kind}");

@@ -1,5 +1,6 @@
 //! The commands about reminders, run as the newsroom runs them.
 
+use mainstay::domain::admin::Role;
 use serde_json::{Value, json};
 
 use crate::support::app::{DAY, TestApp};
@@ -66,6 +67,9 @@ async fn the_report_counts_each_reminder_as_far_as_it_came() {
         ] {
             assert_eq!(line[field], value, "{field} on {kind:?}: {line}");
         }
+        let cookie = app.session(&app.person("dir@paper.example", Role::Viewer).await).await;
+        let page = app.look("/admin/reports/reminders?lang=ru", &cookie).await.body;
+        assert!(page.contains("не подтвердили: 1") && !page.contains("unconfirmed"), "{page}");
         let table = run(&app, &["report", "reminders"]);
         assert!(table.contains("unconfirmed 1") && table.contains("USD 7.00"), "{table}");
         assert_eq!(run(&app, &["report", "reminders", "--format", "csv"]).lines().count(), 2);

@@ -80,7 +80,7 @@ impl Serialize for Line<'_> {
                 Cell::Money(money) => line.serialize_entry(key, &money.amount_minor)?,
                 Cell::Rate { part, of } => line.serialize_entry(key, &Cell::rate(*part, *of))?,
                 Cell::Text(text) => line.serialize_entry(key, text)?,
-                Cell::Date(_) | Cell::Few => line.serialize_entry(key, &plain(cell, true))?,
+                Cell::Words(_) | Cell::Date(_) | Cell::Few => line.serialize_entry(key, &plain(cell, true))?,
             }
         }
         line.end()

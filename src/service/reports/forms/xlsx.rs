@@ -48,7 +48,7 @@ fn write_rows(sheet: &mut Worksheet, columns: &[Flat<'_>], rows: &[Row]) -> Resu
         for (place, flat) in (0_u16..).zip(columns) {
             match row.get(flat.place) {
                 None | Some(Cell::Nothing) => {}
-                Some(cell @ (Cell::Text(_) | Cell::Few)) => {
+                Some(cell @ (Cell::Text(_) | Cell::Words(_) | Cell::Few)) => {
                     sheet.write_string(line, place, plain(cell, false))?;
                 }
                 Some(Cell::Date(date)) => {
