@@ -22,6 +22,9 @@ use sqlx::{
 
 /// Connections that only read, on SQLite.
 const SQLITE_READERS: u32 = 4;
+/// Rows that SQLite's thread may be ahead of the task that takes them. All are taken, so that a shorter way keeps no memory
+/// free: it has both wait for each other by turns.
+const ROWS_UNDER_WAY: usize = 4096;
 /// What the writer keeps of an SQLite file in memory, as `cache_size` takes it: KiB when negative.
 const WRITER_CACHE: &str = "-8000";
 /// All our statements look up by index, or add up everything once. A planner without statistics (every table is new once,
@@ -190,7 +193,8 @@ impl Db {
         let options = SqliteConnectOptions::from_str(url)
             .map_err(|e| StoreError::Address(e.to_string()))?
             .busy_timeout(PATIENCE)
-            .statement_cache_capacity(STATEMENTS);
+            .statement_cache_capacity(STATEMENTS)
+            .row_buffer_size(ROWS_UNDER_WAY);
         let writer = options
             .clone()
             .create_if_missing(true)
