@@ -14,6 +14,9 @@ use super::extract::{MAX_FIELDS, body, media_type};
 pub const MAX_UPLOAD: usize = 16 * 1024 * 1024;
 /// So much is kept of a file, in bytes: more than any that is taken, so that one that was cut is refused for its length.
 const KEPT: usize = 64 * 1024;
+/// The largest long form without a file, in bytes. One that is longer is read to its end all the same, and then refused: whose
+/// form is cut off never reads why.
+const MAX_LONG_FORM: usize = 2 * 1024 * 1024;
 /// Fields of a form that may hold a file.
 const MAX_LONG_FIELDS: usize = 2048;
 
@@ -78,7 +81,10 @@ impl<S: Send + Sync> FromRequest<S> for LongForm {
 
     async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
         match media_type(request.headers()).as_deref() {
-            Some(URLENCODED) => urlencoded(&body(request, state).await?),
+            Some(URLENCODED) => {
+                let body = body(request, state).await?;
+                if body.len() > MAX_LONG_FORM { Err(too_large()) } else { urlencoded(&body) }
+            }
             Some(MULTIPART) => multipart(Multipart::from_request(request, state).await.map_err(|_| broken())?).await,
             _ => Err(ApiError::unsupported_media("expected a form")),
         }
@@ -87,6 +93,10 @@ impl<S: Send + Sync> FromRequest<S> for LongForm {
 
 fn broken() -> ApiError {
     ApiError::bad_request("malformed_form", "the form is not well-formed")
+}
+
+fn too_large() -> ApiError {
+    ApiError::too_large("expected a smaller form")
 }
 
 fn too_many() -> ApiError {
@@ -106,7 +116,7 @@ fn urlencoded(body: &Bytes) -> Result<LongForm, ApiError> {
 async fn multipart(mut parts: Multipart) -> Result<LongForm, ApiError> {
     let refused = |error: MultipartError| {
         let large = error.status() == StatusCode::PAYLOAD_TOO_LARGE;
-        if large { ApiError::too_large("expected a smaller form") } else { broken() }
+        if large { too_large() } else { broken() }
     };
     let (mut fields, mut file) = (Vec::new(), None);
     while let Some(mut part) = parts.next_field().await.map_err(refused)? {
