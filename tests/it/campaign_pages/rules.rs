@@ -231,7 +231,7 @@ async fn a_logo_is_chosen_as_a_file_carried_on_by_every_edit_and_taken_away() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_form_that_is_none_is_refused_and_changes_nothing() {
     let room = Newsroom::start(Kind::Sqlite).await;
-    let send = async |kind: &str, body: String| {
+    let send = async |kind: &str, body: Vec<u8>| {
         let request = room.app.asks("POST", "/admin/new-campaign", Some(&room.admin)).body(body);
         answer(request.header("content-type", kind)).await.status
     };
@@ -251,8 +251,10 @@ async fn a_form_that_is_none_is_refused_and_changes_nothing() {
         ("application/x-www-form-urlencoded", "a".repeat(3 * 1024 * 1024), 413),
         ("application/x-www-form-urlencoded", String::new(), 422),
     ] {
-        assert_eq!(send(kind, body).await, status, "{kind}");
+        assert_eq!(send(kind, body.into_bytes()).await, status, "{kind}");
     }
+    let no_text = b"--x\r\nContent-Disposition: form-data; name=\"name\"\r\n\r\n\xff\r\n--x--\r\n";
+    assert_eq!(send("multipart/form-data; boundary=x", no_text.to_vec()).await, 400, "it is not UTF-8");
     assert!(room.audited().await.is_empty());
     room.app.finish().await;
 }
