@@ -84,7 +84,7 @@ const ALL_DAYS: (Date, Date) = (date(1970, 1, 1), date(9999, 12, 31));
 
 impl Name {
     /// The fields besides `from` and `to` that this report knows.
-    fn fields(self) -> &'static [&'static str] {
+    pub fn fields(self) -> &'static [&'static str] {
         match self {
             Self::Revenue => &["by", "currency", "campaign", "frequency", "source", "view"],
             Self::Recurring | Self::Failed => &["by", "currency", "campaign", "frequency", "source"],
@@ -94,6 +94,11 @@ impl Name {
             Self::Statement => &["by", "currency"],
             Self::Payments => &["currency", "campaign", "frequency", "source"],
         }
+    }
+
+    /// Whether its figures may be parted like this.
+    pub fn is_parted_by(self, by: &str) -> bool {
+        self.fields().contains(&"by") && split(by, self).is_some()
     }
 
     /// What `by` may name, besides a period and the currency.
@@ -218,6 +223,10 @@ fn read_split(fields: &Fields, name: Name) -> Result<Split, FieldError> {
             format!("expected at most one of day, week, month, year, and any of {dimensions}, with commas between"),
         )
     };
+    split(text, name).ok_or_else(wanted)
+}
+
+fn split(text: &str, name: Name) -> Option<Split> {
     let mut split = Split::default();
     for word in text.split(',') {
         match (By::parse(word), word) {
@@ -228,10 +237,10 @@ fn read_split(fields: &Fields, name: Name) -> Result<Split, FieldError> {
                 "campaign" => split.campaign = true,
                 _ => split.source = true,
             },
-            _ => return Err(wanted()),
+            _ => return None,
         }
     }
-    Ok(split)
+    Some(split)
 }
 
 #[cfg(test)]

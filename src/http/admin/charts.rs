@@ -6,6 +6,8 @@
 
 use std::fmt::Write as _;
 
+use crate::domain::money::Currency;
+
 /// In units of the picture; a page shows it as wide as it may be.
 const WIDTH: i64 = 400;
 const HEIGHT: i64 = 220;
@@ -13,6 +15,8 @@ const LEFT: i64 = 56;
 const RIGHT: i64 = 10;
 const TOP: i64 = 34;
 const BOTTOM: i64 = 24;
+/// How wide a letter or digit is at most.
+const LETTER: usize = 7;
 
 /// A line of a chart. Points that are not known yet are none.
 pub struct Line {
@@ -36,16 +40,20 @@ pub struct Words<'a> {
     pub description: &'a str,
 }
 
-/// Two lines over the same places: the first whole, with round marks; the second broken, with square ones.
+/// Two lines over the same places: the first whole, with round marks; the second broken, with square ones. As many places are
+/// named as fit side by side, the first among them.
 pub fn lines(words: &Words, places: &[String], two: [&Line; 2], written: impl Fn(i64) -> String) -> String {
-    let highest = two.iter().flat_map(|line| line.points.iter().flatten()).copied().max().unwrap_or(0);
-    let scale = Scale::over(0, highest);
+    let points = || two.iter().flat_map(|line| line.points.iter().flatten()).copied();
+    let scale = Scale::over(points().min().unwrap_or(0), points().max().unwrap_or(0));
     let mut svg = begun(words);
     grid(&mut svg, &scale, &written);
     let step = |at: usize| LEFT + spread(at, places.len());
-    for (at, place) in places.iter().enumerate() {
-        let _ =
-            write!(svg, r#"<text x="{}" y="{}" class="tick middle">{}</text>"#, step(at), HEIGHT - 6, escaped(place));
+    let widest = places.iter().map(|place| place.chars().count()).max().unwrap_or(0).max(1) * LETTER;
+    let fit = usize::try_from(WIDTH - LEFT - RIGHT).unwrap_or(0) / (widest + LETTER);
+    let half = i64::try_from(widest / 2).unwrap_or(0);
+    for (at, place) in places.iter().enumerate().step_by(places.len().div_ceil(fit.max(1)).max(1)) {
+        let (x, y) = (step(at).min(WIDTH - half), HEIGHT - 6);
+        let _ = write!(svg, r#"<text x="{x}" y="{y}" class="tick middle">{}</text>"#, escaped(place));
     }
     // The one before lies below the one that is told.
     for (number, line) in two.iter().enumerate().rev() {
@@ -59,6 +67,15 @@ pub fn lines(words: &Words, places: &[String], two: [&Line; 2], written: impl Fn
         legend(&mut svg, number, class, &line.name);
     }
     svg + "</svg>"
+}
+
+/// An amount of an axis: whole units, thousands as `k`.
+pub fn short(minor: i64, currency: Currency) -> String {
+    let units = minor / 10_i64.pow(currency.exponent());
+    match units {
+        units if units >= 10_000 && units % 1_000 == 0 => format!("{}k", units / 1_000),
+        units => units.to_string(),
+    }
 }
 
 /// Bars side by side: sums stand on the ground, movements go up or down from where the one before ended.
@@ -221,6 +238,21 @@ mod tests {
         // Two points and the one of the legend; three and one.
         assert_eq!((svg.matches("<circle").count(), svg.matches("<rect").count()), (3, 4));
         assert!(svg.contains(">2026<") && svg.contains(">2025<") && !svg.contains("style="));
+    }
+
+    #[test]
+    fn places_are_named_as_far_as_they_fit_and_what_is_below_zero_is_drawn() {
+        let named = |places: &[String]| {
+            let line = |worth| Line { name: "n".to_owned(), points: places.iter().map(|_| Some(worth)).collect() };
+            let svg = lines(&WORDS, places, [&line(5), &line(-5)], |amount| amount.to_string());
+            assert!(svg.contains(">-5<"), "{svg}");
+            places.iter().filter(|place| svg.contains(&format!(">{place}</text>"))).count()
+        };
+        let months: Vec<String> = (101..=112).map(|month| format!("2026-{month}")).collect();
+        assert_eq!(named(&months), 4, "one of three: two would touch");
+        let short: Vec<String> = (61..=72).map(|month: i32| month.to_string()).collect();
+        assert_eq!(named(&short), 12);
+        assert_eq!(named(&months[..1]), 1);
     }
 
     #[test]

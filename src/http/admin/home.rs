@@ -9,7 +9,7 @@ use jiff::civil::Date;
 use minijinja::{Value, context};
 
 use super::super::error::ApiError;
-use super::charts::{self, Bar, Line, Words};
+use super::charts::{self, Bar, Line, Words, short};
 use super::list::{hour, time};
 use super::{Admin, Newsroom, View};
 use crate::domain::money::{Currency, Money};
@@ -208,15 +208,6 @@ impl Of<'_> {
             leaving => line.closing.leaving.count,
             moves => Value::from_safe_string(svg), moved => rows.collect::<Vec<_>>(),
         }
-    }
-}
-
-/// An amount of an axis: whole units, thousands as `k`.
-fn short(minor: i64, currency: Currency) -> String {
-    let units = minor / 10_i64.pow(currency.exponent());
-    match units {
-        units if units >= 10_000 && units % 1_000 == 0 => format!("{}k", units / 1_000),
-        units => units.to_string(),
     }
 }
 

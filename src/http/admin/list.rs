@@ -74,19 +74,18 @@ pub fn choices(view: &View, words: &[&str], prefix: &str, taken: &str) -> Vec<Va
     words.iter().map(choice).collect()
 }
 
+/// The choices of a filter by campaign.
+pub async fn campaigns(admin: &Newsroom, taken: &str) -> Result<Vec<Value>, StoreError> {
+    let choice = |slug: String| context! { taken => slug == taken, label => slug.clone(), value => slug };
+    Ok(admin.store.campaign_slugs().await?.into_iter().map(choice).collect())
+}
+
 /// The filters that every list has.
 pub async fn filters(admin: &Newsroom, view: &View, wanted: &Wanted) -> Result<Value, StoreError> {
     let frequencies: Vec<&str> = Frequency::ALL.iter().map(|frequency| frequency.as_str()).collect();
-    let campaigns: Vec<Value> = admin
-        .store
-        .campaign_slugs()
-        .await?
-        .into_iter()
-        .map(|slug| context! { taken => slug == wanted.campaign, label => slug.clone(), value => slug })
-        .collect();
     Ok(context! {
         frequencies => choices(view, &frequencies, "frequency-", &wanted.frequency),
-        campaigns,
+        campaigns => campaigns(admin, &wanted.campaign).await?,
         currency => wanted.currency.clone(),
         narrowed => *wanted != Wanted::default(),
     })

@@ -1,5 +1,7 @@
 //! A page for each report: the same figures as its other forms, and what each of them means.
 
+use std::collections::BTreeMap;
+
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
@@ -9,11 +11,14 @@ use minijinja::{Value, context};
 use url::form_urlencoded;
 
 use super::super::error::ApiError;
-use super::list::{Asked, choices, time};
+use super::charts::{self, Line, Words, short};
+use super::list::{Asked, campaigns, choices, time};
 use super::{Admin, Newsroom, View};
 use crate::domain::field::{FieldError, Fields, Given};
-use crate::domain::report::query::{Name, Query};
-use crate::domain::report::table::{Cell, FEW_SHOWN, Kind};
+use crate::domain::money::Currency;
+use crate::domain::pledge::Frequency;
+use crate::domain::report::query::{Name, Query, Split, View as Counted};
+use crate::domain::report::table::{Cell, Column, FEW_SHOWN, Kind, Row};
 use crate::service::reports::{Head, ReportError, run};
 use crate::text;
 
@@ -22,9 +27,23 @@ const LINES: usize = 1_000;
 /// The reports that have a page; payments one by one are a list of their own.
 const PAGES: [Name; 7] =
     [Name::Revenue, Name::Recurring, Name::OneTime, Name::Failed, Name::Statement, Name::Payouts, Name::Reminders];
-/// What figures can be parted by from here; addresses take any.
-const BY: [&str; 8] =
-    ["day", "week", "month", "year", "month,frequency", "month,campaign", "month,source", "year,campaign"];
+/// What figures can be parted by from here, where the report knows it; addresses take any.
+const BY: [&str; 12] = [
+    "day",
+    "week",
+    "month",
+    "year",
+    "currency",
+    "frequency",
+    "campaign",
+    "source",
+    "month,frequency",
+    "month,campaign",
+    "month,source",
+    "year,campaign",
+];
+/// Periods of which a picture is drawn: of fewer there is nothing to see, and more do not fit.
+const DRAWN: std::ops::RangeInclusive<usize> = 2..=60;
 
 pub async fn list(view: View) -> Response {
     let reports: Vec<Value> =
@@ -34,11 +53,6 @@ pub async fn list(view: View) -> Response {
 
 fn title(view: &View, name: Name) -> String {
     view.say(&format!("report-{name}"))
-}
-
-/// Whether a report can be parted by periods and more.
-fn parts(name: Name) -> bool {
-    !matches!(name, Name::Reminders | Name::Payouts)
 }
 
 pub async fn show(
@@ -51,7 +65,12 @@ pub async fn show(
     let name = Name::parse(&name).filter(|name| PAGES.contains(name)).ok_or_else(missing)?;
     let said = said(&admin, name, &asked);
     let fields: Fields = said.iter().map(|(name, value)| ((*name).to_owned(), Given::Text(value.clone()))).collect();
-    let form = form(&view, name, &said);
+    let campaigns = if name.fields().contains(&"campaign") {
+        campaigns(&admin, value(&said, "campaign")).await?
+    } else {
+        Vec::new()
+    };
+    let form = form(&view, name, &said, campaigns);
     let query = match Query::parse(name.as_str(), &fields) {
         Ok(query) => query,
         Err(errors) => {
@@ -70,21 +89,35 @@ pub async fn show(
         }
         Err(error) => return Err(error.into()),
     };
+    let charts = charts(&view, &query, &head, &rows);
     let rows: Vec<Vec<Value>> = rows
         .into_iter()
-        .map(|row| row.iter().zip(&head.columns).map(|(cell, column)| shown(&view, cell, column.name)).collect())
+        .map(|row| row.iter().zip(&head.columns).map(|(cell, column)| shown(&view, cell, column)).collect())
         .collect();
     Ok(view.page(
         "report",
-        context! { rows, columns => columns(&view, &head), time_zone => head.time_zone, as_of => time(&admin, now), ..form },
+        context! {
+            charts, rows, columns => columns(&view, &head), time_zone => head.time_zone, as_of => time(&admin, now),
+            ..form
+        },
     ))
 }
 
+/// What was said in an address, by the names of its fields.
+type Said = Vec<(&'static str, String)>;
+
+fn value<'a>(said: &'a Said, name: &str) -> &'a str {
+    said.iter().find(|(said, _)| *said == name).map_or("", |(_, value)| value.as_str())
+}
+
 /// What was said in the address, and a year up to the end of this month where nothing was.
-fn said(admin: &Newsroom, name: Name, asked: &Asked) -> Vec<(&'static str, String)> {
+fn said(admin: &Newsroom, name: Name, asked: &Asked) -> Said {
     let names = ["from", "to", "by", "currency", "campaign", "frequency", "source", "view"];
     let given = names.into_iter().map(|name| (name, asked.text(name).to_owned()));
-    let mut said: Vec<(&'static str, String)> = given.filter(|(_, value)| !value.is_empty()).collect();
+    let mut said: Said = given.filter(|(_, value)| !value.is_empty()).collect();
+    for (_, code) in said.iter_mut().filter(|(name, _)| *name == "currency") {
+        code.make_ascii_uppercase();
+    }
     if name != Name::Reminders {
         let today =
             jiff::Timestamp::from_second(admin.clock.now()).unwrap_or_default().to_zoned(admin.zone.clone()).date();
@@ -100,18 +133,68 @@ fn said(admin: &Newsroom, name: Name, asked: &Asked) -> Vec<(&'static str, Strin
     said
 }
 
-fn form(view: &View, name: Name, said: &[(&'static str, String)]) -> Value {
-    let value = |name: &str| said.iter().find(|(said, _)| *said == name).map_or("", |(_, value)| value.as_str());
+/// The form above a report, with the fields that the report knows.
+fn form(view: &View, name: Name, said: &Said, campaigns: Vec<Value>) -> Value {
+    let value = |name| value(said, name);
+    let or = |name, otherwise| if value(name).is_empty() { otherwise } else { value(name) };
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.extend_pairs(said.iter().map(|(name, value)| (*name, value.as_str())));
-    let by = if value("by").is_empty() { "month" } else { value("by") };
+    let words: Vec<&str> = Frequency::ALL.iter().map(|frequency| frequency.as_str()).collect();
+    let counted: Vec<&str> = Counted::ALL.iter().map(|counted| counted.as_str()).collect();
     context! {
-        title => title(view, name), name => name.as_str(),
-        from => value("from"), to => value("to"), currency => value("currency"),
-        by => parts(name).then(|| choices(view, &BY, "by-", by)),
+        title => title(view, name), name => name.as_str(), knows => name.fields().to_vec(),
+        from => value("from"), to => value("to"), currency => value("currency"), source => value("source"),
+        by => name.fields().contains(&"by").then(|| parted(view, name, or("by", "month"))),
+        frequencies => choices(view, &words, "frequency-", value("frequency")),
+        campaigns,
+        views => choices(view, &counted, "view-", or("view", Counted::Charge.as_str())),
         query => query.finish(),
         wrong => Value::from(()), rows => Value::from(()),
     }
+}
+
+/// What the report can be parted by, and what an address says instead.
+fn parted(view: &View, name: Name, by: &str) -> Vec<Value> {
+    let known: Vec<&str> = BY.into_iter().filter(|by| name.is_parted_by(by)).collect();
+    let mut parted = choices(view, &known, "by-", by);
+    if !known.contains(&by) {
+        parted.push(context! { value => by, label => by, taken => true });
+    }
+    parted
+}
+
+/// Gross and net of each period, one picture for each currency, where figures are parted by nothing else.
+fn charts(view: &View, query: &Query, head: &Head, rows: &[Row]) -> Vec<Value> {
+    let Split { period, frequency, campaign, source } = query.split;
+    if query.name != Name::Revenue || period.is_none() || frequency || campaign || source {
+        return Vec::new();
+    }
+    let at = |name| head.columns.iter().position(|column| column.name == name);
+    let (Some(gross), Some(net)) = (at("gross"), at("net")) else { return Vec::new() };
+    let mut currencies: BTreeMap<Currency, Vec<(&str, i64, i64)>> = BTreeMap::new();
+    for row in rows {
+        if let (Cell::Text(period), Cell::Money(gross), Cell::Money(net)) = (&row[0], &row[gross], &row[net]) {
+            let periods = currencies.entry(gross.currency).or_default();
+            periods.push((period, gross.amount_minor, net.amount_minor));
+        }
+    }
+    let fit = currencies.into_iter().filter(|(_, periods)| DRAWN.contains(&periods.len()));
+    fit.map(|(currency, periods)| chart(view, currency, &periods)).collect()
+}
+
+fn chart(view: &View, currency: Currency, periods: &[(&str, i64, i64)]) -> Value {
+    let line = |column, amount: fn(&(&str, i64, i64)) -> i64| Line {
+        name: view.say(column),
+        points: periods.iter().map(|period| Some(amount(period))).collect(),
+    };
+    let (gross, net) = (line("column-gross", |period| period.1), line("column-net", |period| period.2));
+    let places: Vec<String> = periods.iter().map(|(period, ..)| (*period).to_owned()).collect();
+    let id = format!("revenue-{}", currency.code());
+    let title = text::say(view.language, "report-chart-title", &[("currency", currency.code().into())]);
+    let description = view.say("report-chart-description");
+    let words = Words { id: &id, title: &title, description: &description };
+    let svg = charts::lines(&words, &places, [&gross, &net], |minor| short(minor, currency));
+    context! { title, svg => Value::from_safe_string(svg) }
 }
 
 /// What is wrong with the address, in the reader's language.
@@ -125,7 +208,7 @@ fn mistake(view: &View, error: &FieldError) -> String {
 }
 
 fn columns(view: &View, head: &Head) -> Vec<Value> {
-    let column = |column: &crate::domain::report::table::Column| {
+    let column = |column: &Column| {
         let definition = text::meaning(view.language, column.definition);
         context! { name => view.say(&format!("column-{}", column.name)), definition, number => is_number(column.kind) }
     };
@@ -142,26 +225,26 @@ fn is_number(kind: Kind) -> bool {
     matches!(kind, Kind::Count | Kind::People | Kind::Money | Kind::Rate)
 }
 
-fn shown(view: &View, cell: &Cell, column: &str) -> Value {
-    let (text, number) = match cell {
-        Cell::Nothing => ("–".to_owned(), false),
-        Cell::Text(text) if text.is_empty() => ("–".to_owned(), false),
-        Cell::Text(word) if column == "frequency" => (view.say(&format!("frequency-{word}")), false),
-        Cell::Text(word) if column == "status" => (said_as(view, "payout-status", word), false),
-        Cell::Text(word) if column == "made_by" => (said_as(view, "payout-by", word), false),
-        Cell::Words(words) if words.is_empty() => ("–".to_owned(), false),
+fn shown(view: &View, cell: &Cell, column: &Column) -> Value {
+    let text = match cell {
+        Cell::Nothing => "–".to_owned(),
+        Cell::Text(text) if text.is_empty() => "–".to_owned(),
+        Cell::Text(word) if column.name == "frequency" => view.say(&format!("frequency-{word}")),
+        Cell::Text(word) if column.name == "status" => said_as(view, "payout-status", word),
+        Cell::Text(word) if column.name == "made_by" => said_as(view, "payout-by", word),
+        Cell::Words(words) if words.is_empty() => "–".to_owned(),
         Cell::Words(words) => {
             let each = words.iter().map(|(word, count)| format!("{}: {count}", said_as(view, "reminder-why", word)));
-            (each.collect::<Vec<_>>().join("; "), false)
+            each.collect::<Vec<_>>().join("; ")
         }
-        Cell::Text(text) => (text.clone(), false),
-        Cell::Date(date) => (date.to_string(), false),
-        Cell::Count(count) => (count.to_string(), true),
-        Cell::Few => (FEW_SHOWN.to_owned(), true),
-        Cell::Money(money) => (text::money(view.language, *money), true),
-        Cell::Rate { part, of } => (Cell::rate(*part, *of).unwrap_or_else(|| "–".to_owned()), true),
+        Cell::Text(text) => text.clone(),
+        Cell::Date(date) => date.to_string(),
+        Cell::Count(count) => count.to_string(),
+        Cell::Few => FEW_SHOWN.to_owned(),
+        Cell::Money(money) => text::money(view.language, *money),
+        Cell::Rate { part, of } => Cell::rate(*part, *of).unwrap_or_else(|| "–".to_owned()),
     };
     // A payout that is not the sum of its bookings.
-    let red = column == "difference" && matches!(cell, Cell::Money(money) if money.amount_minor != 0);
-    context! { text, number, red }
+    let red = column.name == "difference" && matches!(cell, Cell::Money(money) if money.amount_minor != 0);
+    context! { text, number => is_number(column.kind), red }
 }
