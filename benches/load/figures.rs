@@ -4,6 +4,8 @@ pub mod acknowledged;
 pub mod backlog;
 pub mod cpu;
 pub mod dashboard;
+pub mod demo;
+pub mod newsroom;
 pub mod reminders;
 pub mod reports;
 pub mod start;
@@ -19,6 +21,9 @@ use crate::scale::Scale;
 use crate::story::Event;
 use crate::support::process::Server;
 
+/// Something is done so often before it is measured, and so often while.
+const WARM: usize = 20;
+const MEASURED: usize = 300;
 /// How often the bench looks whether the inbox is empty.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
@@ -67,4 +72,23 @@ async fn drain(inbox: &Inbox, at_most: Duration) -> usize {
 /// Ends a server in order.
 fn end(server: Server) {
     assert!(server.terminate().success(), "the server ended badly");
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_unstable_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// The median and the 99th percentile of doing something again and again, one after the other, in ms.
+async fn times(once: impl AsyncFn()) -> (f64, f64) {
+    let mut took = Vec::with_capacity(MEASURED);
+    for nth in 0..WARM + MEASURED {
+        let begin = Instant::now();
+        once().await;
+        if nth >= WARM {
+            took.push(begin.elapsed().as_secs_f64() * 1e3);
+        }
+    }
+    took.sort_unstable_by(f64::total_cmp);
+    (took[took.len() / 2], took[took.len() * 99 / 100])
 }

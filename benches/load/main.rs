@@ -76,6 +76,8 @@ enum Part {
     Dashboard,
     /// Start to first answer, memory idle.
     Start,
+    /// The demo, from its start to the link to its newsroom.
+    Demo,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -164,6 +166,10 @@ async fn measure(arguments: &Arguments, scale: Scale, story: Story) -> Report {
         }
         if arguments.wants(Part::Start) {
             figures::start::measure(&mut bench).await;
+        }
+        // It has a database of its own, on SQLite.
+        if arguments.wants(Part::Demo) && kind == Kind::Sqlite {
+            figures::demo::measure(&mut bench);
         }
         bench.sandbox.shutdown().await;
         report = bench.report;

@@ -17,6 +17,8 @@ pub struct Scale {
     pub payments: &'static [usize],
     /// How often a server is started.
     pub starts: usize,
+    /// How often the demo is started, each of its two ways.
+    pub demos: usize,
 }
 
 impl Scale {
@@ -27,6 +29,7 @@ impl Scale {
         reminders: 100_000,
         payments: &[1_000_000, 5_000_000],
         starts: 11,
+        demos: 3,
     };
     /// Enough to see that the bench works, or to profile.
     pub const QUICK: Self = Self {
@@ -36,5 +39,6 @@ impl Scale {
         reminders: 5_000,
         payments: &[20_000, 100_000],
         starts: 3,
+        demos: 1,
     };
 }

@@ -6,36 +6,24 @@
 
 use std::time::{Duration, Instant};
 
-use mainstay::app::App;
 use mainstay::clock::Clock;
-use mainstay::config::Role as Half;
-use mainstay::domain::admin::Role;
-use mainstay::domain::email_address::EmailAddress;
 use mainstay::domain::facts::{Billing, Evidence, Fact, Snapshot, State};
-use mainstay::id::Random;
-use mainstay::service::admin::Office;
 use mainstay::service::reports::at_hand::AtHand;
 use mainstay::store::{Db, Store};
-use reqwest::header::{COOKIE, SET_COOKIE};
 
-use super::Bench;
-use super::reports::{numbers, percentiles, run};
+use super::newsroom::Newsroom;
+use super::reports::{numbers, run};
+use super::{Bench, times};
 use crate::client::count;
 use crate::database::open;
 use crate::report::Target;
-use crate::support::app::settings;
-use crate::support::newsroom::{PASSWORD, token_of};
 
-/// Looked at so often before it is measured, and so often while.
-const WARM: usize = 20;
-const LOOKED: usize = 300;
 /// Whose monthly gifts run.
 const SUPPORTERS: usize = 20_000;
 /// Versions of each subscription.
 const VERSIONS: usize = 24;
 /// How often somebody writes meanwhile.
 const WRITE_EVERY: Duration = Duration::from_millis(200);
-const DIRECTOR: &str = "dir@paper.example";
 
 /// Fills a database with supporters, and looks.
 pub async fn measure(bench: &mut Bench) {
@@ -43,11 +31,7 @@ pub async fn measure(bench: &mut Bench) {
     let db = open(&database).await;
     fill(&db).await;
     let reading = read(&database.url).await;
-    let settings = settings(&database.url, &bench.sandbox.url(), Half::Web, &[]);
-    let running = App::start(settings, Clock::system(), Random::system()).await.expect("the server starts");
-    let url = format!("http://{}", running.address);
-    let client = client();
-    let cookie = sign_in(&client, &url, running.office.as_ref().expect("there is a key")).await;
+    let newsroom = Newsroom::open(&database, &bench.sandbox).await;
     let moving = tokio::spawn(async move {
         let mut ticks = tokio::time::interval(WRITE_EVERY);
         loop {
@@ -56,18 +40,11 @@ pub async fn measure(bench: &mut Bench) {
                 .await;
         }
     });
-    let mut took = Vec::with_capacity(LOOKED);
-    for nth in 0..WARM + LOOKED {
-        let begin = Instant::now();
-        look(&client, &url, &cookie).await;
-        if nth >= WARM {
-            took.push(begin.elapsed().as_secs_f64() * 1e3);
-        }
-    }
+    let looked = times(async || assert!(newsroom.page("/admin").await.contains("<svg"), "there are charts"));
+    let (p50, p99) = looked.await;
     moving.abort();
     let _ = moving.await;
-    running.stop().await;
-    let (p50, p99) = percentiles(took);
+    newsroom.close().await;
     let what = format!("the dashboard with {} thousand supporters", count(SUPPORTERS) / 1e3);
     bench.add(&format!("{what}, p50, ms"), p50, 2, Target::None);
     bench.add(&format!("{what}, p99, ms"), p99, 2, Target::AtMost(50.0, 50.0));
@@ -138,32 +115,4 @@ async fn fill(db: &Db) {
     )
     .await;
     run(db, "ANALYZE".to_owned()).await;
-}
-
-fn client() -> reqwest::Client {
-    let client = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
-    client.build().expect("a client")
-}
-
-/// The cookie of somebody who has just signed in.
-async fn sign_in(client: &reqwest::Client, url: &str, office: &Office) -> String {
-    let address = EmailAddress::parse(DIRECTOR).expect("an address");
-    let link = office.create("command_line", &address, Role::Viewer).await.expect("somebody is made");
-    let post = async |path: &str, form: &[(&str, &str)]| {
-        let request = client.post(format!("{url}{path}")).header("sec-fetch-site", "same-origin").form(form);
-        request.send().await.expect("an answer")
-    };
-    let path = format!("/admin/link/{}", token_of(&link));
-    post(&path, &[("password", PASSWORD), ("again", PASSWORD)]).await;
-    let signed_in = post("/admin/sign-in", &[("email", DIRECTOR), ("password", PASSWORD), ("code", "")]).await;
-    let set = signed_in.headers().get_all(SET_COOKIE).iter().filter_map(|line| line.to_str().ok());
-    let mut cookies = set.filter_map(|line| line.split(';').next()).filter(|pair| pair.starts_with("__Host-mainstay="));
-    cookies.next().expect("a session").to_owned()
-}
-
-async fn look(client: &reqwest::Client, url: &str, cookie: &str) {
-    let request = client.get(format!("{url}/admin")).header(COOKIE, cookie).header("sec-fetch-site", "same-origin");
-    let answer = request.send().await.expect("an answer");
-    assert_eq!(answer.status(), 200);
-    assert!(answer.text().await.expect("a page").contains("<svg"), "there are charts");
 }

@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
-use super::{Bench, end};
+use super::{Bench, end, median};
 use crate::process::resident_mb;
 use crate::report::Target;
 
@@ -59,9 +59,4 @@ fn is_healthy(address: SocketAddr) -> bool {
         Ok(begin)
     };
     ask().is_ok_and(|answer| &answer == b"HTTP/1.1 200")
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_unstable_by(f64::total_cmp);
-    values[values.len() / 2]
 }
