@@ -14,7 +14,7 @@ use super::extract::{MAX_FIELDS, body, media_type};
 pub const MAX_UPLOAD: usize = 16 * 1024 * 1024;
 /// So much is kept of a file, in bytes: more than any that is taken, so that one that was cut is refused for its length.
 const KEPT: usize = 64 * 1024;
-/// The most that is typed into a long form, in bytes. One without a file that is longer is read to its end all the same, and then refused: whose
+/// The most that is typed into a long form, in bytes. A longer one is read to its end all the same, and then refused: whose
 /// form is cut off never reads why.
 const MAX_LONG_FORM: usize = 2 * 1024 * 1024;
 /// Fields of a form that may hold a file.
@@ -118,7 +118,7 @@ async fn multipart(mut parts: Multipart) -> Result<LongForm, ApiError> {
         let large = error.status() == StatusCode::PAYLOAD_TOO_LARGE;
         if large { too_large() } else { broken() }
     };
-    let (mut fields, mut texts, mut file) = (Vec::new(), 0, None);
+    let (mut fields, mut count, mut typed, mut file) = (Vec::new(), 0, 0, None);
     while let Some(mut part) = parts.next_field().await.map_err(refused)? {
         let name = part.name().ok_or_else(broken)?.to_owned();
         if let Some(name) = part.file_name().map(str::to_owned) {
@@ -132,15 +132,18 @@ async fn multipart(mut parts: Multipart) -> Result<LongForm, ApiError> {
             }
         } else {
             let text = String::from_utf8(part.bytes().await.map_err(refused)?.to_vec()).map_err(|_| broken())?;
-            texts += text.len();
-            fields.push((name, text));
+            count += 1;
+            typed += text.len();
+            if count <= MAX_LONG_FIELDS && typed <= MAX_LONG_FORM {
+                fields.push((name, text));
+            }
         }
-        if fields.len() > MAX_LONG_FIELDS {
-            return Err(too_many());
-        }
-        if texts > MAX_LONG_FORM {
-            return Err(too_large());
-        }
+    }
+    if count > MAX_LONG_FIELDS {
+        return Err(too_many());
+    }
+    if typed > MAX_LONG_FORM {
+        return Err(too_large());
     }
     Ok(LongForm { form: Form(fields), file })
 }

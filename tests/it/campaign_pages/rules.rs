@@ -255,6 +255,11 @@ async fn a_form_that_is_none_is_refused_and_changes_nothing() {
     }
     let no_text = b"--x\r\nContent-Disposition: form-data; name=\"name\"\r\n\r\n\xff\r\n--x--\r\n";
     assert_eq!(send("multipart/form-data; boundary=x", no_text.to_vec()).await, 400, "it is not UTF-8");
+    // Whatever is too long is read to its end, so that the answer arrives.
+    let part = |value: &str| format!("--x\r\nContent-Disposition: form-data; name=\"name\"\r\n\r\n{value}\r\n");
+    for parts in [part("").repeat(2_049), part(&"a".repeat(1024 * 1024)).repeat(4)] {
+        assert_eq!(send("multipart/form-data; boundary=x", format!("{parts}--x--\r\n").into_bytes()).await, 413);
+    }
     assert!(room.audited().await.is_empty());
     room.app.finish().await;
 }
