@@ -33,9 +33,12 @@ impl Group {
 /// Figures by the name of their period and what they are about.
 pub type Lines<T> = BTreeMap<(String, Group), T>;
 
+/// As many cells as most lines have at most: room is made once.
+const CELLS: usize = 16;
+
 /// The cells that say what a line is about.
 pub fn begin(query: &Query, period: &str, group: &Group) -> Row {
-    let mut row = Vec::new();
+    let mut row = Vec::with_capacity(CELLS);
     if query.split.period.is_some() {
         row.push(Cell::Text(period.to_owned()));
     }

@@ -248,3 +248,27 @@ fn shown(view: &View, cell: &Cell, column: &Column) -> Value {
     let red = column.name == "difference" && matches!(cell, Cell::Money(money) if money.amount_minor != 0);
     context! { text, number => is_number(column.kind), red }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::language::Language;
+
+    #[test]
+    fn whatever_a_page_may_have_to_say_has_a_text_in_every_language() {
+        let mut ids: Vec<String> = BY.iter().map(|by| format!("by-{}", by.replace(',', "-"))).collect();
+        for name in PAGES {
+            ids.push(format!("report-{name}"));
+            let wrong = name.fields().iter().chain(&["from", "to", "not-used", "not-after-from", "too-many-periods"]);
+            ids.extend(wrong.map(|field| format!("report-wrong-{field}")));
+        }
+        ids.extend(Counted::ALL.iter().map(|view| format!("view-{view}")));
+        ids.extend(Frequency::ALL.iter().map(|frequency| format!("frequency-{frequency}")));
+        // Stripe's words (source: its reference, the payout object).
+        ids.extend(["pending", "in-transit", "paid", "failed", "canceled"].map(|word| format!("payout-status-{word}")));
+        ids.extend(["automatic", "manual"].map(|word| format!("payout-by-{word}")));
+        for (id, language) in ids.iter().flat_map(|id| Language::ALL.into_iter().map(move |language| (id, language))) {
+            assert!(text::find(language, id, &[("field", "view".into())]).is_some(), "{id} in {}", language.as_str());
+        }
+    }
+}

@@ -55,13 +55,13 @@ fn key(column: &Column) -> String {
 
 fn lines(columns: &[Column], rows: &[Row], first: bool) -> Result<String, ReportError> {
     let keys: Vec<String> = columns.iter().map(key).collect();
-    let mut piece = String::new();
+    let wrong = |error: &dyn std::error::Error| ReportError::Unwritable(error.to_string());
+    let mut piece = Vec::new();
     for (at, row) in rows.iter().enumerate() {
-        piece += if at == 0 && first { "\n" } else { ",\n" };
-        piece += &serde_json::to_string(&Line { keys: &keys, row })
-            .map_err(|error| ReportError::Unwritable(error.to_string()))?;
+        piece.extend_from_slice(if at == 0 && first { b"\n" } else { b",\n" });
+        serde_json::to_writer(&mut piece, &Line { keys: &keys, row }).map_err(|error| wrong(&error))?;
     }
-    Ok(piece)
+    String::from_utf8(piece).map_err(|error| wrong(&error))
 }
 
 /// A row as it is written: a year by day has tens of thousands of cells, and none of them is copied.
