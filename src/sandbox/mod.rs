@@ -47,9 +47,11 @@ mod webhooks;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures_util::stream::{self, StreamExt as _};
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
@@ -284,17 +286,21 @@ impl Sandbox {
         self.lock().run_due();
     }
 
-    /// Sends what is due, retries included, in order; answers how many were accepted (2xx).
+    /// Sends what is due, retries included, as many side by side as the settings say; answers how many were accepted (2xx).
     pub async fn deliver_pending(&self) -> usize {
         let _turn = self.0.delivering.lock().await;
         let mut accepted = 0;
         loop {
-            let posts = self.lock().due_posts();
+            let (posts, at_once) = {
+                let state = self.lock();
+                (state.due_posts(), state.settings.sent_at_once.max(1))
+            };
             if posts.is_empty() {
                 return accepted;
             }
-            for post in posts {
-                let good = self.send(&post).await;
+            let attempt = |post: webhooks::Post| async move { (self.send(&post).await, post) };
+            let mut sent = pin!(stream::iter(posts).map(attempt).buffered(at_once));
+            while let Some((good, post)) = sent.next().await {
                 accepted += usize::from(good);
                 let mut state = self.lock();
                 let now = state.clock.now();

@@ -58,6 +58,8 @@ pub struct Settings {
     pub payouts: bool,
     /// The currency all money is settled in; otherwise each in its own.
     pub settles_in: Option<SettlesIn>,
+    /// How many events are sent side by side. Stripe keeps no order; with 1 they arrive in theirs.
+    pub sent_at_once: usize,
 }
 
 /// The subscription's status after the last failed attempt.
@@ -77,6 +79,7 @@ impl Default for Settings {
             retry_after_seconds: vec![3 * day, 5 * day, 7 * day],
             after_retries: AfterRetries::Canceled,
             payouts: false,
+            sent_at_once: 1,
             settles_in: None,
         }
     }

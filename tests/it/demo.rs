@@ -6,7 +6,7 @@ use std::process::{Child, Stdio};
 use mainstay::clock::{Clock, DAY};
 use mainstay::store::{Db, Mark, Store};
 
-use crate::support::process::mainstay;
+use crate::support::process::{end, mainstay};
 
 /// A demo that has told its past.
 struct Demo {
@@ -53,9 +53,7 @@ impl Demo {
 
 impl Drop for Demo {
     fn drop(&mut self) {
-        // It clears its folder away.
-        let _ = std::process::Command::new("kill").arg(self.child.id().to_string()).status();
-        let _ = self.child.wait();
+        end(&mut self.child);
     }
 }
 

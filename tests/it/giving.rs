@@ -8,7 +8,7 @@ use thirtyfour::prelude::*;
 
 use crate::support::axe::assert_accessible;
 use crate::support::browser::Browser;
-use crate::support::process::mainstay;
+use crate::support::process::{end, mainstay};
 use crate::support::wait::until;
 
 /// A demo on free ports, ended with the test.
@@ -44,8 +44,7 @@ impl Demo {
 
 impl Drop for Demo {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        end(&mut self.child);
     }
 }
 

@@ -14,8 +14,6 @@ use crate::database::Database;
 use crate::support::app::settings;
 use crate::support::newsroom::{PASSWORD, token_of};
 
-const DIRECTOR: &str = "dir@paper.example";
-
 pub struct Newsroom {
     running: Running,
     client: reqwest::Client,
@@ -50,7 +48,9 @@ impl Newsroom {
 
 /// The cookie of somebody who has just signed in.
 async fn sign_in(client: &reqwest::Client, url: &str, office: &Office) -> String {
-    let address = EmailAddress::parse(DIRECTOR).expect("an address");
+    // Another person each time: a database may have seen one before.
+    let email = format!("dir-{}@paper.example", Random::system().hex());
+    let address = EmailAddress::parse(&email).expect("an address");
     let link = office.create("command_line", &address, Role::Viewer).await.expect("somebody is made");
     let post = async |path: &str, form: &[(&str, &str)]| {
         let request = client.post(format!("{url}{path}")).header("sec-fetch-site", "same-origin").form(form);
@@ -58,7 +58,7 @@ async fn sign_in(client: &reqwest::Client, url: &str, office: &Office) -> String
     };
     let path = format!("/admin/link/{}", token_of(&link));
     post(&path, &[("password", PASSWORD), ("again", PASSWORD)]).await;
-    let signed_in = post("/admin/sign-in", &[("email", DIRECTOR), ("password", PASSWORD), ("code", "")]).await;
+    let signed_in = post("/admin/sign-in", &[("email", &email), ("password", PASSWORD), ("code", "")]).await;
     let set = signed_in.headers().get_all(SET_COOKIE).iter().filter_map(|line| line.to_str().ok());
     let mut cookies = set.filter_map(|line| line.split(';').next()).filter(|pair| pair.starts_with("__Host-mainstay="));
     cookies.next().expect("a session").to_owned()

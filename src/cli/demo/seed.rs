@@ -3,9 +3,11 @@
 //! server is there; then the server hears it by webhooks, as it will hear what comes next.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde_json::Value;
 use tokio::net::TcpListener;
+use tokio_util::task::AbortOnDropHandle;
 
 use super::story::{self, Chapter, DAYS, Gift, Turn, WINTER};
 use super::{CliError, SANDBOX_WEBHOOK_SECRET, caught_up, paper};
@@ -24,11 +26,14 @@ use crate::service::parallel;
 use crate::service::start_pledge::Pledges;
 use crate::store::{BATCH, Store};
 use crate::vault::Sealer;
+use crate::worker::EventWorker;
 
 /// The days that are told by webhooks.
 const BY_WEBHOOKS: i64 = 30 * DAY;
 /// How often time stops for what happened to be taken in.
 const AT_ONCE: i64 = 30 * DAY;
+/// How many webhooks of these days are under way.
+const AT_A_TIME: usize = 16;
 
 /// When the story begins, for one that is at its end at `now`: at midnight.
 pub(super) fn begins_at(now: i64) -> i64 {
@@ -113,7 +118,8 @@ impl Story {
         lived
     }
 
-    /// Up to the last thirty days: what Stripe told until then is in the books.
+    /// Up to the last thirty days: what Stripe told until then is in the books. While one month is written down and applied,
+    /// the next is lived through, for neither needs the other.
     async fn live_before(
         &mut self,
         parts: &Backfill,
@@ -121,36 +127,30 @@ impl Story {
         settings: &Settings,
         random: &Random,
     ) -> Result<(), CliError> {
-        let store = &parts.store;
-        self.offer(store).await?;
+        self.offer(&parts.store).await?;
         let sealer = Sealer::parse(&settings.vault_public_key, random.clone()).map_err(|error| failed(&error))?;
+        let scribe = Scribe { store: parts.store.clone(), worker: parts.worker.clone(), sealer: Arc::new(sealer) };
         let (mut told, until) = (0, self.now - BY_WEBHOOKS);
+        let mut before = AbortOnDropHandle::new(tokio::spawn(async { Ok(()) }));
         while self.clock.now() < until {
             self.live_until((self.clock.now() + AT_ONCE).min(until), pledges).await?;
-            let mut events = self.sandbox.events_after(told);
+            let events = self.sandbox.events_after(told);
             told += events.len();
-            // Stripe sends no others to an endpoint that `stripe setup` made.
-            events.retain(|event| is_handled(&event.kind));
-            let key = sealer.data_key().map_err(|error| failed(&error))?;
-            let row = |event: &SentEvent| new_event(&key, decode::envelope(&event.body), &event.body, event.created);
-            let rows: Result<Vec<_>, _> = parallel::map(&events, row).into_iter().collect();
-            for rows in rows.map_err(|error| failed(&error))?.chunks(BATCH) {
-                store.put_events(rows).await?;
-            }
-            if let Some(worker) = &parts.worker {
-                while worker.run_once().await.map_err(|error| failed(&error.code()))? > 0 {}
-            }
+            before.await.map_err(|error| failed(&error))??;
+            before = AbortOnDropHandle::new(tokio::spawn(scribe.clone().write(events)));
         }
-        Ok(())
+        before.await.map_err(|error| failed(&error))?
     }
 
     /// The last thirty days, a server hearing of each by webhooks.
     async fn live_to_the_end(&mut self, pledges: &Pledges) -> Result<(), CliError> {
+        self.sandbox.configure(|settings| settings.sent_at_once = AT_A_TIME);
         while self.clock.now() < self.now {
             self.live_until((self.clock.now() + DAY).min(self.now), pledges).await?;
             self.sandbox.deliver_pending().await;
         }
         caught_up(&self.sandbox, &pledges.store).await?;
+        self.sandbox.configure(|settings| settings.sent_at_once = 1);
         self.clock.run();
         Ok(())
     }
@@ -268,6 +268,31 @@ impl Story {
             first["payment"]["payment_intent"].as_str()?.to_owned()
         };
         self.sandbox.object(&intent)?["latest_charge"].as_str().map(str::to_owned)
+    }
+}
+
+/// Who puts into the books what Stripe told, without a server.
+#[derive(Clone)]
+struct Scribe {
+    store: Store,
+    worker: Option<EventWorker>,
+    sealer: Arc<Sealer>,
+}
+
+impl Scribe {
+    async fn write(self, mut events: Vec<SentEvent>) -> Result<(), CliError> {
+        // Stripe sends no others to an endpoint that `stripe setup` made.
+        events.retain(|event| is_handled(&event.kind));
+        let key = self.sealer.data_key().map_err(|error| failed(&error))?;
+        let row = |event: &SentEvent| new_event(&key, decode::envelope(&event.body), &event.body, event.created);
+        let rows: Result<Vec<_>, _> = parallel::map(&events, row).into_iter().collect();
+        for rows in rows.map_err(|error| failed(&error))?.chunks(BATCH) {
+            self.store.put_events(rows).await?;
+        }
+        if let Some(worker) = &self.worker {
+            while worker.run_once().await.map_err(|error| failed(&error.code()))? > 0 {}
+        }
+        Ok(())
     }
 }
 

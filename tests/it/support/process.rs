@@ -14,6 +14,12 @@ pub fn mainstay(arguments: &[&str]) -> Command {
     command
 }
 
+/// SIGTERM, so that it may clear away what it made, and waits until it has ended.
+pub fn end(child: &mut Child) {
+    let _ = Command::new("kill").arg(child.id().to_string()).status();
+    let _ = child.wait();
+}
+
 /// A server that serves and works.
 pub struct Server {
     child: Child,
