@@ -128,8 +128,8 @@ impl Teller {
     fn donor(&self, donor: usize) -> Vec<Chapter> {
         let (at, currency) = (self.begins(), self.currency());
         match self.0.below(100) {
-            0..=37 => self.monthly(donor, at, currency),
-            38..=52 => self.annual(donor, at, currency),
+            0..=29 => self.monthly(donor, at, currency),
+            30..=49 => self.annual(donor, at, currency),
             _ => self.once(donor, at, currency),
         }
     }
@@ -163,9 +163,9 @@ impl Teller {
             // Declined at the next renewal, and mended after two attempts.
             17..=28 => vec![(later, Turn::CardIs(Card::Declined)), (later + 36 * DAY, Turn::CardIs(Card::Works))],
             29..=36 => vec![(later, Turn::CardIs(Card::InsufficientFunds))],
-            37..=40 => vec![(later, Turn::Pauses)],
-            41..=50 => return Self::upgraded(donor, at, gift, later),
-            51..=52 => vec![(6 * DAY, Turn::Refunded(None))],
+            37..=44 => vec![(later, Turn::Pauses)],
+            45..=54 => return Self::upgraded(donor, at, gift, later),
+            55..=57 => vec![(6 * DAY, Turn::Refunded(None))],
             _ => Vec::new(),
         };
         vec![Chapter { donor, at, gift, turns }]
