@@ -1,9 +1,10 @@
 //! How fast a year's revenue is answered over millions of payments, whether that grows with them, and whether an export of a
 //! million of them keeps its memory.
 //!
-//! The handler is served by a small server in the bench's own process, on the connections it has in the product; the page is
-//! the whole server's, to somebody who has signed in; the export is the program's, in a process of its own. Payments are put into the database by generated SQL, with the daily sums as
-//! the sum of them: three currencies, three frequencies, two campaigns and four sources, spread evenly over five years.
+//! The handler is served by a small server in the bench's own process, on the connections it has in the product; the page
+//! is the whole server's, to somebody who has signed in; the export is the program's, in a process of its own. Payments are
+//! put into the database by generated SQL, with the daily sums as the sum of them: three currencies, three frequencies, two
+//! campaigns and four sources, spread evenly over five years.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;

@@ -74,6 +74,12 @@ pub fn choices(view: &View, words: &[&str], prefix: &str, taken: &str) -> Vec<Va
     words.iter().map(choice).collect()
 }
 
+/// The choices of a filter by how often is given.
+pub fn frequencies(view: &View, taken: &str) -> Vec<Value> {
+    let words: Vec<&str> = Frequency::ALL.iter().map(|frequency| frequency.as_str()).collect();
+    choices(view, &words, "frequency-", taken)
+}
+
 /// The choices of a filter by campaign.
 pub async fn campaigns(admin: &Newsroom, taken: &str) -> Result<Vec<Value>, StoreError> {
     let choice = |slug: String| context! { taken => slug == taken, label => slug.clone(), value => slug };
@@ -82,9 +88,8 @@ pub async fn campaigns(admin: &Newsroom, taken: &str) -> Result<Vec<Value>, Stor
 
 /// The filters that every list has.
 pub async fn filters(admin: &Newsroom, view: &View, wanted: &Wanted) -> Result<Value, StoreError> {
-    let frequencies: Vec<&str> = Frequency::ALL.iter().map(|frequency| frequency.as_str()).collect();
     Ok(context! {
-        frequencies => choices(view, &frequencies, "frequency-", &wanted.frequency),
+        frequencies => frequencies(view, &wanted.frequency),
         campaigns => campaigns(admin, &wanted.campaign).await?,
         currency => wanted.currency.clone(),
         narrowed => *wanted != Wanted::default(),

@@ -12,11 +12,10 @@ use url::form_urlencoded;
 
 use super::super::error::ApiError;
 use super::charts::{self, Line, Words, short};
-use super::list::{Asked, campaigns, choices, time};
+use super::list::{Asked, campaigns, choices, frequencies, time};
 use super::{Admin, Newsroom, View};
 use crate::domain::field::{FieldError, Fields, Given};
 use crate::domain::money::Currency;
-use crate::domain::pledge::Frequency;
 use crate::domain::report::query::{Name, Query, Split, View as Counted};
 use crate::domain::report::table::{Cell, Column, FEW_SHOWN, Kind, Row};
 use crate::service::reports::{Head, ReportError, run};
@@ -139,13 +138,12 @@ fn form(view: &View, name: Name, said: &Said, campaigns: Vec<Value>) -> Value {
     let or = |name, otherwise| if value(name).is_empty() { otherwise } else { value(name) };
     let mut query = form_urlencoded::Serializer::new(String::new());
     query.extend_pairs(said.iter().map(|(name, value)| (*name, value.as_str())));
-    let words: Vec<&str> = Frequency::ALL.iter().map(|frequency| frequency.as_str()).collect();
     let counted: Vec<&str> = Counted::ALL.iter().map(|counted| counted.as_str()).collect();
     context! {
         title => title(view, name), name => name.as_str(), knows => name.fields().to_vec(),
         from => value("from"), to => value("to"), currency => value("currency"), source => value("source"),
         by => name.fields().contains(&"by").then(|| parted(view, name, or("by", "month"))),
-        frequencies => choices(view, &words, "frequency-", value("frequency")),
+        frequencies => frequencies(view, value("frequency")),
         campaigns,
         views => choices(view, &counted, "view-", or("view", Counted::Charge.as_str())),
         query => query.finish(),
@@ -253,6 +251,7 @@ fn shown(view: &View, cell: &Cell, column: &Column) -> Value {
 mod tests {
     use super::*;
     use crate::domain::language::Language;
+    use crate::domain::pledge::Frequency;
 
     #[test]
     fn whatever_a_page_may_have_to_say_has_a_text_in_every_language() {
