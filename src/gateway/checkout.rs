@@ -112,7 +112,7 @@ impl Gateway {
         };
         // Only an open session can be ended; why else it was refused is for people.
         let answer = self.fetch(&format!("/checkout/sessions/{session_id}")).await?;
-        let session: serde_json::Value = serde_json::from_slice(&answer.body).map_err(|_| CallError::Unreadable)?;
+        let session = answer.json()?;
         match session["status"].as_str() {
             Some("complete" | "expired") => Ok(Ending::Before),
             _ => Err(refused),

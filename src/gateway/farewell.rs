@@ -32,7 +32,7 @@ impl Gateway {
     /// The subscription and the customer that came of a checkout session, as far as there are any.
     pub async fn came_of_session(&self, id: &str) -> Result<(Option<String>, Option<String>), CallError> {
         let answer = self.fetch(&format!("/checkout/sessions/{id}")).await?;
-        let session: serde_json::Value = serde_json::from_slice(&answer.body).map_err(|_| CallError::Unreadable)?;
+        let session = answer.json()?;
         Ok((reference(&session["subscription"]), reference(&session["customer"])))
     }
 

@@ -79,7 +79,7 @@ impl Gateway {
         let query = query(list, after);
         let path = format!("/{}", list.collection);
         let answer = self.patiently(pace, &path, &query).await?;
-        let mut body: Value = serde_json::from_slice(&answer.body).map_err(|_| CallError::Unreadable)?;
+        let mut body = answer.json()?;
         let Value::Array(objects) = body["data"].take() else { return Err(CallError::Unreadable) };
         let more = body["has_more"].as_bool().unwrap_or(false);
         let end = objects.last().and_then(|object| object["id"].as_str()).map(str::to_owned);

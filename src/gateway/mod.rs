@@ -24,6 +24,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use secrecy::SecretString;
+use serde_json::Value;
 use stripe::{IdempotencyKey, RequestStrategy, StripeRequest};
 use stripe_client_core::{RequestBuilder, StripeMethod};
 
@@ -61,6 +62,16 @@ pub struct Fetched {
     pub at: Option<i64>,
 }
 
+impl Fetched {
+    /// What it says.
+    ///
+    /// # Errors
+    /// When it is no JSON.
+    pub fn json(&self) -> Result<Value, CallError> {
+        decode::json(&self.body).ok_or(CallError::Unreadable)
+    }
+}
+
 impl Gateway {
     /// # Errors
     /// When the key cannot stand in a header or the URL is none.
@@ -76,7 +87,7 @@ impl Gateway {
     /// The account the key belongs to, `acct_…`.
     pub async fn account_id(&self) -> Result<String, CallError> {
         let answer = self.fetch("/account").await?;
-        let account: serde_json::Value = serde_json::from_slice(&answer.body).map_err(|_| CallError::Unreadable)?;
+        let account = answer.json()?;
         account["id"].as_str().map(str::to_owned).ok_or(CallError::Unreadable)
     }
 

@@ -55,7 +55,7 @@ impl Gateway {
     async fn object(&self, id: &str) -> Result<Value, CallError> {
         let Some(path) = path_of(id) else { return Ok(Value::Null) };
         match self.fetch(&path).await {
-            Ok(answer) => serde_json::from_slice(&answer.body).map_err(|_| CallError::Unreadable),
+            Ok(answer) => answer.json(),
             Err(CallError::Refused { status, .. }) if status != 401 => Ok(Value::Null),
             Err(error) => Err(error),
         }

@@ -65,7 +65,7 @@ impl Gateway {
 
     /// An object as it is now.
     pub(super) async fn shown(&self, path: &str) -> Result<Value, CallError> {
-        serde_json::from_slice(&self.fetch(path).await?.body).map_err(|_| CallError::Unreadable)
+        self.fetch(path).await?.json()
     }
 
     /// Sends a form of our own. async-stripe's requests are written by `serde_qs`, whose depth of five levels a phase's
@@ -77,8 +77,7 @@ impl Gateway {
             request.body = Some(body.clone());
             self.transport.send(request, Some(key))
         };
-        let answer = self.repeated(send).await?;
-        serde_json::from_slice(&answer.body).map_err(|_| CallError::Unreadable)
+        self.repeated(send).await?.json()
     }
 }
 

@@ -17,6 +17,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use secrecy::ExposeSecret;
 use stripe_client_core::{CustomizedStripeRequest, RequestBuilder, StripeClient, StripeClientErr, StripeMethod};
 
+use super::decode;
 use super::probe::Probe;
 use super::{Fetched, GatewayConfig};
 use crate::domain::event::API_VERSION;
@@ -190,7 +191,7 @@ async fn read(answer: Response<Incoming>) -> Result<Fetched, CallError> {
 
 /// Stripe's word for what is wrong: never its message, which may repeat what was sent.
 fn error_code(body: &[u8]) -> String {
-    let answer: serde_json::Value = serde_json::from_slice(body).unwrap_or_default();
+    let answer = decode::json(body).unwrap_or_default();
     let word = |name: &str| answer["error"][name].as_str().filter(|word| word.len() <= 64).map(str::to_owned);
     word("code").or_else(|| word("type")).unwrap_or_else(|| "no_code".to_owned())
 }

@@ -132,7 +132,7 @@ impl State {
         if let Some(entry) = self.log.get_mut(logged) {
             entry.status = status;
         }
-        let body = serde_json::to_vec(&body).unwrap_or_default();
+        let body = body.to_string().into_bytes();
         ApiAnswer { status, request_id: id.to_owned(), body, replayed: false, retry_after_seconds: None }
     }
 

@@ -146,7 +146,7 @@ fn half(sandbox: &Sandbox, answer: &ApiAnswer) -> Response<Body> {
 fn too_large(sandbox: &Sandbox) -> Response<Body> {
     let error = ApiError::too_large();
     let request_id = sandbox.lock().new_id("req");
-    let body = serde_json::to_vec(&error.body(&request_id)).unwrap_or_default();
+    let body = error.body(&request_id).to_string().into_bytes();
     let answer = ApiAnswer { status: error.status, request_id, body, replayed: false, retry_after_seconds: None };
     response(sandbox, &answer)
 }

@@ -292,7 +292,7 @@ impl State {
             "type": event,
         });
         value["data"] = Value::Object(data);
-        let body = serde_json::to_vec_pretty(&value).unwrap_or_default();
+        let body = format!("{value:#}").into_bytes();
         self.insert(value);
         self.events.push(SentEvent { id: event_id, kind: event.to_owned(), created: self.at, body });
         self.outbound.enqueue(self.events.len() - 1, self.at, &self.events, &self.faults);

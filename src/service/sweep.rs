@@ -394,7 +394,7 @@ impl Sweeper {
     /// Fetches an object into the inbox.
     async fn look_at(&self, path: &str) -> Result<Value, SweepError> {
         let answer = self.gateway.fetch_patiently(&self.pace, path).await?;
-        let object: Value = serde_json::from_slice(&answer.body).map_err(|_| CallError::Unreadable)?;
+        let object = answer.json()?;
         let at = answer.at.unwrap_or_else(|| self.clock.now());
         self.take_in(false, std::slice::from_ref(&object), at).await?;
         Ok(object)

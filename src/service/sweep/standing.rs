@@ -117,7 +117,7 @@ impl Sweeper {
     async fn runs_on(&self, pledge: &PledgeAtStripe) -> Result<Option<Break>, SweepError> {
         let Some(path) = decode::path_of(&pledge.subscription_id) else { return Ok(None) };
         let answer = self.gateway.fetch_patiently(&self.pace, &path).await?;
-        let subscription: Value = serde_json::from_slice(&answer.body).map_err(|_| CallError::Unreadable)?;
+        let subscription = answer.json()?;
         if !goes_on(&subscription) {
             return Ok(None);
         }
