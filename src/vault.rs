@@ -13,10 +13,9 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
-use chacha20poly1305::aead::{Aead, KeyInit, Payload};
-use chacha20poly1305::{ChaCha20Poly1305, XChaCha20Poly1305};
 use hkdf::Hkdf;
-use hmac::{Hmac, Mac};
+use hmac::{Hmac, KeyInit as _, Mac};
+use mainstay_cipher::{Cipher, KEY, NONCE, Refused, unwrap, wrap};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use x25519_dalek::{PublicKey, StaticSecret};
@@ -29,7 +28,6 @@ const VERSION: u8 = 1;
 const KEY_ID: usize = 8;
 /// Ephemeral public key (32), data key (32) and its tag (16).
 const SEALED_KEY: usize = 80;
-const NONCE: usize = 24;
 const HEADER: usize = 1 + KEY_ID + SEALED_KEY + NONCE;
 /// How many opened data keys are remembered: a worker's batch holds rows of a few ingest batches.
 const REMEMBERED_KEYS: usize = 256;
@@ -46,6 +44,12 @@ pub enum VaultError {
     UnknownKey,
     #[error("damaged, or moved from another row")]
     Damaged,
+}
+
+impl From<Refused> for VaultError {
+    fn from(_: Refused) -> Self {
+        Self::Damaged
+    }
 }
 
 /// Where a sealed value lives; it opens nowhere else.
@@ -82,17 +86,17 @@ impl Sealer {
     /// A fresh data key for one batch of rows.
     pub fn data_key(&self) -> Result<DataKey, VaultError> {
         let ephemeral = StaticSecret::from(self.random.bytes::<32>());
-        let data_key = Zeroizing::new(self.random.bytes::<32>());
+        let data_key = Zeroizing::new(self.random.bytes::<KEY>());
         let ephemeral_public = PublicKey::from(&ephemeral);
-        let wrap = wrapping_cipher(&ephemeral.diffie_hellman(&self.key), &ephemeral_public, &self.key)?;
-        // The wrapping key is used once, so its nonce may be constant.
-        let sealed = wrap.encrypt(&[0; 12].into(), data_key.as_slice()).map_err(|_| VaultError::Damaged)?;
+        // Used once, as it must be: it follows from a key pair made for this data key alone.
+        let wrapping = wrapping_key(&ephemeral.diffie_hellman(&self.key), &ephemeral_public, &self.key)?;
+        let sealed = wrap(&wrapping, &data_key)?;
         let mut header = Vec::with_capacity(HEADER - NONCE);
         header.push(VERSION);
         header.extend(self.id);
         header.extend(ephemeral_public.as_bytes());
         header.extend(sealed);
-        Ok(DataKey { header, cipher: XChaCha20Poly1305::new((&*data_key).into()), random: self.random.clone() })
+        Ok(DataKey { header, cipher: Cipher::new(&data_key), random: self.random.clone() })
     }
 
     /// Seals one value under a data key of its own.
@@ -109,7 +113,7 @@ impl Sealer {
 /// A data key and how it is written before each value sealed under it.
 pub struct DataKey {
     header: Vec<u8>,
-    cipher: XChaCha20Poly1305,
+    cipher: Cipher,
     random: Random,
 }
 
@@ -117,8 +121,7 @@ impl DataKey {
     /// Seals `plain` for `place`.
     pub fn seal(&self, place: Place<'_>, plain: &[u8]) -> Result<Vec<u8>, VaultError> {
         let nonce = self.random.bytes::<NONCE>();
-        let payload = Payload { msg: plain, aad: &place.bytes() };
-        let sealed = self.cipher.encrypt(&nonce.into(), payload).map_err(|_| VaultError::Damaged)?;
+        let sealed = self.cipher.seal(&nonce, &place.bytes(), plain)?;
         Ok([self.header.as_slice(), &nonce, &sealed].concat())
     }
 }
@@ -126,7 +129,7 @@ impl DataKey {
 /// The private half: opens.
 pub struct Opener {
     keys: HashMap<[u8; KEY_ID], StaticSecret>,
-    opened: Mutex<HashMap<[u8; SEALED_KEY], XChaCha20Poly1305>>,
+    opened: Mutex<HashMap<[u8; SEALED_KEY], Cipher>>,
 }
 
 impl Opener {
@@ -159,12 +162,10 @@ impl Opener {
         let sealed_key: [u8; SEALED_KEY] =
             header[1 + KEY_ID..HEADER - NONCE].try_into().map_err(|_| VaultError::Damaged)?;
         let nonce: [u8; NONCE] = header[HEADER - NONCE..].try_into().map_err(|_| VaultError::Damaged)?;
-        let cipher = self.data_cipher(key_id, sealed_key)?;
-        let payload = Payload { msg: body, aad: &place.bytes() };
-        cipher.decrypt(&nonce.into(), payload).map(Zeroizing::new).map_err(|_| VaultError::Damaged)
+        Ok(Zeroizing::new(self.data_cipher(key_id, sealed_key)?.open(&nonce, &place.bytes(), body)?))
     }
 
-    fn data_cipher(&self, key_id: [u8; KEY_ID], sealed_key: [u8; SEALED_KEY]) -> Result<XChaCha20Poly1305, VaultError> {
+    fn data_cipher(&self, key_id: [u8; KEY_ID], sealed_key: [u8; SEALED_KEY]) -> Result<Cipher, VaultError> {
         let mut opened = self.opened.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(cipher) = opened.get(&sealed_key) {
             return Ok(cipher.clone());
@@ -173,10 +174,9 @@ impl Opener {
         let (ephemeral, wrapped) = sealed_key.split_at(32);
         let ephemeral: [u8; 32] = ephemeral.try_into().map_err(|_| VaultError::Damaged)?;
         let ephemeral = PublicKey::from(ephemeral);
-        let wrap = wrapping_cipher(&secret.diffie_hellman(&ephemeral), &ephemeral, &PublicKey::from(secret))?;
-        let key = Zeroizing::new(wrap.decrypt(&[0; 12].into(), wrapped).map_err(|_| VaultError::Damaged)?);
-        let key: &[u8; 32] = key.as_slice().try_into().map_err(|_| VaultError::Damaged)?;
-        let cipher = XChaCha20Poly1305::new(key.into());
+        let wrapping = wrapping_key(&secret.diffie_hellman(&ephemeral), &ephemeral, &PublicKey::from(secret))?;
+        let key = Zeroizing::new(unwrap(&wrapping, wrapped)?);
+        let cipher = Cipher::new(key.as_slice().try_into().map_err(|_| VaultError::Damaged)?);
         if opened.len() >= REMEMBERED_KEYS {
             opened.clear();
         }
@@ -247,17 +247,17 @@ macro_rules! never_printed {
 }
 never_printed!(Sealer, Opener, IndexKey, DataKey, NewKeys);
 
-fn wrapping_cipher(
+fn wrapping_key(
     shared: &x25519_dalek::SharedSecret,
     ephemeral: &PublicKey,
     recipient: &PublicKey,
-) -> Result<ChaCha20Poly1305, VaultError> {
+) -> Result<Zeroizing<[u8; KEY]>, VaultError> {
     let salt = [ephemeral.as_bytes().as_slice(), recipient.as_bytes()].concat();
-    let mut key = Zeroizing::new([0; 32]);
+    let mut key = Zeroizing::new([0; KEY]);
     Hkdf::<Sha256>::new(Some(&salt), shared.as_bytes())
         .expand(b"mainstay data key v1", key.as_mut_slice())
         .map_err(|_| VaultError::Damaged)?;
-    Ok(ChaCha20Poly1305::new((&*key).into()))
+    Ok(key)
 }
 
 fn key_id(key: &PublicKey) -> [u8; KEY_ID] {
@@ -301,6 +301,19 @@ mod tests {
         assert_eq!(opener.open(Place { id: "evt_2", ..PLACE }, &sealed), Err(VaultError::Damaged));
         assert_eq!(opener.open(Place { column: "error", ..PLACE }, &sealed), Err(VaultError::Damaged));
         assert_eq!(vault(2).1.open(PLACE, &sealed), Err(VaultError::UnknownKey));
+    }
+
+    /// Written by libsodium, as the head of this file describes it, with keys and nonce counted up from 0.
+    #[test]
+    fn a_value_that_another_implementation_sealed_opens() {
+        const SEALED: &str = "01eedd883da0a94515358072d6365880d1aeea329adf9121383851ed21a28e3b75e965d0d2cd1662543\
+            69b2009348ab007128dd721a57fbb9423cabad24d9c5f8a176bd0c164eb4fe67c69cd678444b65747472166ab5c5e736061626364\
+            65666768696a6b6c6d6e6f7071727374757677e71b92011660a34e85d25a0a36a7f3848e405e383000ecafc1c4fc22fb30a9d7cd4c";
+        let byte = |at| u8::from_str_radix(&SEALED[at..at + 2], 16).unwrap();
+        let sealed: Vec<u8> = (0..SEALED.len()).step_by(2).map(byte).collect();
+        let key = hex(&(0..32).collect::<Vec<u8>>());
+        let opener = Opener::parse(&format!("{}{key}", Opener::PREFIX).into()).unwrap();
+        assert_eq!(opener.open(PLACE, &sealed).unwrap().as_slice(), b"reader@example.org");
     }
 
     #[test]

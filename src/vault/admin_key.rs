@@ -3,15 +3,14 @@
 //! One symmetric key, since whoever seals these also opens them, and none of the vault's: a process that only serves the
 //! web has this one and opens no donor with it. Each use has a key of its own, derived under a name (HKDF-SHA256).
 
-use chacha20poly1305::XChaCha20Poly1305;
-use chacha20poly1305::aead::{Aead as _, KeyInit as _, Payload};
 use hkdf::Hkdf;
-use hmac::{Hmac, Mac as _};
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use mainstay_cipher::{Cipher, NONCE};
 use secrecy::{ExposeSecret as _, SecretString};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use super::{NONCE, Place, VaultError, key_bytes};
+use super::{Place, VaultError, key_bytes};
 use crate::id::{Random, hex};
 
 /// The first byte of what this key sealed: the form of what follows it, nonce and ciphertext.
@@ -50,15 +49,14 @@ impl AdminKey {
         hex(&mac.finalize().into_bytes())
     }
 
-    fn cipher(&self) -> XChaCha20Poly1305 {
-        XChaCha20Poly1305::new((&*self.derive("mainstay admin seal v1")).into())
+    fn cipher(&self) -> Cipher {
+        Cipher::new(&self.derive("mainstay admin seal v1"))
     }
 
     /// Seals `plain` for `place`.
     pub fn seal(&self, place: Place<'_>, plain: &[u8], random: &Random) -> Result<Vec<u8>, VaultError> {
         let nonce = random.bytes::<NONCE>();
-        let payload = Payload { msg: plain, aad: &place.bytes() };
-        let sealed = self.cipher().encrypt(&nonce.into(), payload).map_err(|_| VaultError::Damaged)?;
+        let sealed = self.cipher().seal(&nonce, &place.bytes(), plain)?;
         Ok([[SEALED_V1].as_slice(), &nonce, &sealed].concat())
     }
 
@@ -69,8 +67,7 @@ impl AdminKey {
         if head[0] != SEALED_V1 {
             return Err(VaultError::Damaged);
         }
-        let payload = Payload { msg: body, aad: &place.bytes() };
-        self.cipher().decrypt(&nonce.into(), payload).map(Zeroizing::new).map_err(|_| VaultError::Damaged)
+        Ok(Zeroizing::new(self.cipher().open(&nonce, &place.bytes(), body)?))
     }
 }
 

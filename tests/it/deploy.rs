@@ -70,6 +70,17 @@ fn the_build_sees_only_what_is_named() {
 }
 
 #[test]
+fn the_build_sees_every_package_of_ours() {
+    let (manifest, ignored) = (file("Cargo.toml"), file(".dockerignore"));
+    let path = Regex::new(r#"path = "([^"/]+)"#).expect("a valid pattern");
+    let folders: Vec<&str> = path.captures_iter(&manifest).filter_map(|found| Some(found.get(1)?.as_str())).collect();
+    assert!(folders.contains(&"cipher") && folders.contains(&"benches"), "{folders:?}");
+    for folder in folders {
+        assert!(ignored.lines().any(|line| line == format!("!{folder}")), "{folder} is not let into the build");
+    }
+}
+
+#[test]
 fn every_service_has_a_read_only_root_and_no_rights() {
     let compose = file("docker-compose.yml");
     let shared = entry(&compose, 0, "x-hardened");

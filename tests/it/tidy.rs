@@ -16,10 +16,11 @@ use std::path::Path;
 use source::Source;
 
 /// Where the repository's own text is. Everything else in the folder is built, downloaded, or somebody's own.
-const FOLDERS: [&str; 13] = [
+const FOLDERS: [&str; 14] = [
     ".ci",
     ".cargo",
     "benches",
+    "cipher",
     "deploy",
     "docs",
     "locales",
