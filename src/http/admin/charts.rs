@@ -58,10 +58,14 @@ pub fn lines(words: &Words, places: &[String], two: [&Line; 2], written: impl Fn
     // The one before lies below the one that is told.
     for (number, line) in two.iter().enumerate().rev() {
         let class = if number == 0 { "now" } else { "before" };
-        let known = || line.points.iter().enumerate().filter_map(|(at, point)| Some((step(at), scale.at((*point)?))));
-        let path: Vec<String> = known().map(|(x, y)| format!("{x},{y}")).collect();
-        let _ = write!(svg, r#"<polyline class="line {class}" points="{}"/>"#, path.join(" "));
-        for (x, y) in known() {
+        let points: Vec<Option<(i64, i64)>> =
+            line.points.iter().enumerate().map(|(at, point)| Some((step(at), scale.at((*point)?)))).collect();
+        // Nothing is drawn across a place of which nothing is known.
+        for run in points.split(Option::is_none).filter(|run| run.len() > 1) {
+            let path: Vec<String> = run.iter().flatten().map(|(x, y)| format!("{x},{y}")).collect();
+            let _ = write!(svg, r#"<polyline class="line {class}" points="{}"/>"#, path.join(" "));
+        }
+        for (x, y) in points.into_iter().flatten() {
             mark(&mut svg, number == 0, x, y, class);
         }
         legend(&mut svg, number, class, &line.name);

@@ -80,10 +80,14 @@ pub fn frequencies(view: &View, taken: &str) -> Vec<Value> {
     choices(view, &words, "frequency-", taken)
 }
 
-/// The choices of a filter by campaign.
+/// The choices of a filter by campaign. What an address asks for is among them even where there is no such campaign.
 pub async fn campaigns(admin: &Newsroom, taken: &str) -> Result<Vec<Value>, StoreError> {
+    let mut slugs = admin.store.campaign_slugs().await?;
+    if !taken.is_empty() && !slugs.iter().any(|slug| slug == taken) {
+        slugs.push(taken.to_owned());
+    }
     let choice = |slug: String| context! { taken => slug == taken, label => slug.clone(), value => slug };
-    Ok(admin.store.campaign_slugs().await?.into_iter().map(choice).collect())
+    Ok(slugs.into_iter().map(choice).collect())
 }
 
 /// The filters that every list has.

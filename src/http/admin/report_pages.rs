@@ -161,37 +161,65 @@ fn parted(view: &View, name: Name, by: &str) -> Vec<Value> {
     parted
 }
 
-/// Gross and net of each period, one picture for each currency, where figures are parted by nothing else.
+/// The two columns that a report's pictures show, both of money; none where its lines are not a history.
+fn drawn(name: Name) -> Option<[&'static str; 2]> {
+    match name {
+        Name::Revenue => Some(["gross", "net"]),
+        Name::Recurring => Some(["closing_arr", "leaving_arr"]),
+        Name::OneTime => Some(["sum", "mean"]),
+        Name::Failed => Some(["failed_amount", "recovered_amount"]),
+        Name::Statement => Some(["gross", "payouts"]),
+        Name::Payouts | Name::Reminders | Name::Payments => None,
+    }
+}
+
+/// Two columns over the periods, one picture for each currency, where figures are parted by nothing else.
 fn charts(view: &View, query: &Query, head: &Head, rows: &[Row]) -> Vec<Value> {
     let Split { period, frequency, campaign, source } = query.split;
-    if query.name != Name::Revenue || period.is_none() || frequency || campaign || source {
+    if period.is_none() || frequency || campaign || source {
         return Vec::new();
     }
-    let at = |name| head.columns.iter().position(|column| column.name == name);
-    let (Some(gross), Some(net)) = (at("gross"), at("net")) else { return Vec::new() };
-    let mut currencies: BTreeMap<Currency, Vec<(&str, i64, i64)>> = BTreeMap::new();
+    let Some(two) = drawn(query.name) else { return Vec::new() };
+    let at = |name: &str| head.columns.iter().position(|column| column.name == name);
+    let columns = ["period", "currency", two[0], two[1]].map(at);
+    let [Some(period), Some(currency), Some(first), Some(second)] = columns else { return Vec::new() };
+    let mut currencies: BTreeMap<&str, Vec<Point>> = BTreeMap::new();
     for row in rows {
-        if let (Cell::Text(period), Cell::Money(gross), Cell::Money(net)) = (&row[0], &row[gross], &row[net]) {
-            let periods = currencies.entry(gross.currency).or_default();
-            periods.push((period, gross.amount_minor, net.amount_minor));
+        if let (Cell::Text(period), Cell::Text(currency)) = (&row[period], &row[currency]) {
+            let amounts = [minor(&row[first]), minor(&row[second])];
+            currencies.entry(currency).or_default().push(Point { period, amounts });
         }
     }
     let fit = currencies.into_iter().filter(|(_, periods)| DRAWN.contains(&periods.len()));
-    fit.map(|(currency, periods)| chart(view, currency, &periods)).collect()
+    let known = fit.filter_map(|(code, periods)| Some((Currency::parse(code).ok()?, periods)));
+    known.map(|(currency, periods)| chart(view, query.name, currency, two, &periods)).collect()
 }
 
-fn chart(view: &View, currency: Currency, periods: &[(&str, i64, i64)]) -> Value {
-    let line = |column, amount: fn(&(&str, i64, i64)) -> i64| Line {
-        name: view.say(column),
-        points: periods.iter().map(|period| Some(amount(period))).collect(),
+/// A period of a picture: two amounts, in minor units.
+struct Point<'r> {
+    period: &'r str,
+    amounts: [Option<i64>; 2],
+}
+
+fn minor(cell: &Cell) -> Option<i64> {
+    if let Cell::Money(money) = cell { Some(money.amount_minor) } else { None }
+}
+
+fn chart(view: &View, name: Name, currency: Currency, two: [&str; 2], periods: &[Point]) -> Value {
+    let line = |at: usize| Line {
+        name: view.say(&format!("column-{}", two[at])),
+        points: periods.iter().map(|point| point.amounts[at]).collect(),
     };
-    let (gross, net) = (line("column-gross", |period| period.1), line("column-net", |period| period.2));
-    let places: Vec<String> = periods.iter().map(|(period, ..)| (*period).to_owned()).collect();
-    let id = format!("revenue-{}", currency.code());
-    let title = text::say(view.language, "report-chart-title", &[("currency", currency.code().into())]);
-    let description = view.say("report-chart-description");
+    let (first, second) = (line(0), line(1));
+    let places: Vec<String> = periods.iter().map(|point| point.period.to_owned()).collect();
+    let id = format!("{name}-{}", currency.code());
+    let said = |what| {
+        let names = [("first", first.name.as_str().into()), ("second", second.name.as_str().into())];
+        text::say(view.language, what, &[names.as_slice(), &[("currency", currency.code().into())]].concat())
+    };
+    let (title, description) = (said("report-chart-title"), said("report-chart-description"));
     let words = Words { id: &id, title: &title, description: &description };
-    let svg = charts::lines(&words, &places, [&gross, &net], |minor| short(minor, currency));
+    let svg = charts::lines(&words, &places, [&first, &second], |minor| short(minor, currency));
     context! { title, svg => Value::from_safe_string(svg) }
 }
 
@@ -244,7 +272,11 @@ fn shown(view: &View, cell: &Cell, column: &Column) -> Value {
     };
     // A payout that is not the sum of its bookings.
     let red = column.name == "difference" && matches!(cell, Cell::Money(money) if money.amount_minor != 0);
-    context! { text, number => is_number(column.kind), red }
+    // One line each, however many columns there are.
+    let whole = column.name == "period" || column.kind == Kind::Date;
+    let classes = [("number", is_number(column.kind)), ("red", red), ("whole", whole)];
+    let class: Vec<&str> = classes.into_iter().filter_map(|(class, holds)| holds.then_some(class)).collect();
+    context! { text, class => class.join(" ") }
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ use mainstay::sandbox::Card;
 
 use crate::support::app::TestApp;
 use crate::support::database::BOTH;
+use crate::support::journeys::subscription_of;
 
 /// The first file a report's page leads to.
 fn link_to_file(page: &str) -> String {
@@ -109,9 +110,12 @@ async fn a_report_is_narrowed_parted_and_drawn_on_its_page() {
         let file = app.look(&format!("/v1/{}", link_to_file(&page)), &cookie).await.body;
         assert!(file.starts_with("period,currency,source,") && file.contains(",300,"), "{file}");
 
+        let unknown = look("revenue?campaign=spring").await;
+        assert_eq!(offered(&unknown, "campaign"), (vec!["", "default", "spring"], Some("spring")), "{unknown}");
+
         // By period alone it is drawn: the same months as in the table, on one scale.
         let year = look("revenue?from=2026-10-01&to=2026-12-01").await;
-        let chart = "<title id=\"revenue-USD-title\">Gross and net, USD</title>";
+        let chart = "<title id=\"revenue-USD-title\">USD: Gross, Net</title>";
         assert!(year.matches("<svg").count() == 1 && year.contains(chart), "{year}");
         assert!(year.contains(">2026-10</text>") && year.contains(">2026-11</text>"), "{year}");
         for undrawn in ["from=2026-11-01", "from=2026-10-01&by=currency", "from=2026-10-01&by=month,frequency"] {
@@ -124,6 +128,54 @@ async fn a_report_is_narrowed_parted_and_drawn_on_its_page() {
         let booked = look("revenue?from=2026-11-01&to=2026-12-01&view=settlement&lang=ru").await;
         assert_eq!(offered(&booked, "view").1, Some("settlement"));
         assert!(booked.contains("что провёл Stripe"), "{booked}");
+        app.finish().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_report_that_is_a_history_is_drawn_for_each_currency_with_the_tables_own_figures() {
+    for kind in BOTH {
+        let app = TestApp::start(kind).await;
+        for (frequency, amount, currency) in [("monthly", 300, "USD"), ("once", 2500, "USD"), ("once", 1700, "EUR")] {
+            let (pledge, session) = app.pledge(frequency, amount, currency).await;
+            app.pay(&session, Card::Works).await;
+            app.settle().await;
+            if frequency == "monthly" {
+                app.sandbox.set_card(&subscription_of(&app, &pledge), Card::Declined);
+            }
+        }
+        app.advance_days(31).await;
+        app.read_balance().await.expect("Stripe's bookings");
+        let cookie = app.session(&app.person("dir@paper.example", Role::Viewer).await).await;
+        for (name, first, second, also) in [
+            ("revenue", "Gross", "Net", Some("EUR")),
+            ("recurring", "Closing ARR", "Leaving ARR", None),
+            ("one-time", "Sum", "Mean", Some("EUR")),
+            ("failed", "Failed amount", "Recovered amount", None),
+            ("statement", "Gross", "Payouts", Some("EUR")),
+        ] {
+            let page = app.look(&format!("/admin/reports/{name}?from=2026-10-01&to=2027-01-01"), &cookie).await.body;
+            for currency in ["USD"].into_iter().chain(also) {
+                let title = format!("<title id=\"{name}-{currency}-title\">{currency}: {first}, {second}</title>");
+                let Some((_, chart)) = page.split_once(&title) else { panic!("{title} on {kind:?}: {page}") };
+                let (chart, _) = chart.split_once("</svg>").expect("it ends");
+                for text in [">2026-10</text>", ">2026-11</text>", ">2026-12</text>", first, second] {
+                    assert!(chart.contains(text), "{name} {currency} {text}: {chart}");
+                }
+                // Each month that the table has an amount of is marked, and the legend has a mark of its own.
+                let marks = |kind: &str| chart.matches(&format!("class=\"mark {kind}\"")).count() - 1;
+                let row = |month: &str| format!(">{month}</td><td data-label=\"Currency\" class=\"\">{currency}</td>");
+                let months = ["2026-10", "2026-11", "2026-12"].into_iter().filter(|month| page.contains(&row(month)));
+                assert_eq!((marks("now"), months.count()), (3, 3), "{name} {currency}: {page}");
+                let known = if name == "one-time" { 1 } else { 3 };
+                assert_eq!(marks("before"), known, "{name} {currency}: a mean of nothing is none");
+            }
+            assert_eq!(page.matches("<svg").count(), 1 + usize::from(also.is_some()), "{name}: {page}");
+        }
+        for undrawn in ["payouts?from=2026-10-01&to=2027-01-01", "reminders", "recurring?by=month,campaign"] {
+            let page = app.look(&format!("/admin/reports/{undrawn}"), &cookie).await;
+            assert!(page.status == 200 && !page.body.contains("<svg"), "{undrawn}: {}", page.body);
+        }
         app.finish().await;
     }
 }
