@@ -7,6 +7,7 @@ use mainstay::clock::{Clock, DAY};
 use mainstay::store::{Db, Mark, Store};
 
 use crate::support::process::{end, mainstay};
+use crate::support::reports::read_csv;
 
 /// A demo that has told its past.
 struct Demo {
@@ -16,6 +17,19 @@ struct Demo {
     report: Vec<String>,
     _folder: tempfile::TempDir,
 }
+
+/// What befalls recurring gifts.
+const RECURRING: [&str; 9] = [
+    "new",
+    "reactivated",
+    "resumed",
+    "expanded",
+    "contracted",
+    "paused_now",
+    "churn_asked",
+    "churn_failed_payment",
+    "leaving",
+];
 
 impl Demo {
     fn begin() -> (Child, tempfile::TempDir) {
@@ -41,11 +55,11 @@ impl Demo {
         &self.report[at + 1]
     }
 
-    /// What came in of all months before this one, as this demo's database has it.
-    fn revenue(&self, from: &str, to: &str) -> String {
+    /// A report by month, as this demo's database has it.
+    fn told(&self, report: &str, from: &str, to: &str) -> String {
         let database = self.after("--database-url");
-        let arguments = ["report", "revenue", "--from", from, "--to", to, "--by", "month", "--database-url", database];
-        let told = mainstay(&arguments).output().expect("it runs");
+        let arguments = ["report", report, "--from", from, "--to", to, "--by", "month", "--database-url", database];
+        let told = mainstay(&arguments).args(["--format", "csv"]).output().expect("it runs");
         assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
         String::from_utf8_lossy(&told.stdout).into_owned()
     }
@@ -68,12 +82,26 @@ async fn the_demo_has_eighteen_months_of_200_donors_the_same_each_time_and_agree
     let from = one.after("--from");
     let today = Clock::system().now();
     let today = jiff::Timestamp::from_second(today).expect("now").to_zoned(jiff::tz::TimeZone::UTC).date().to_string();
-    let revenue = one.revenue(from, &today);
-    assert_eq!(revenue, two.revenue(from, &today), "two demos tell the same story");
+    let revenue = one.told("revenue", from, &today);
+    assert_eq!(revenue, two.told("revenue", from, &today), "two demos tell the same story");
     for currency in ["USD", "EUR", "GBP"] {
         let months = revenue.lines().filter(|row| row.contains(currency)).filter_map(|row| row.get(..7));
         let months: std::collections::BTreeSet<&str> = months.collect();
         assert!(months.len() >= 15, "{currency} in {} months: {revenue}", months.len());
+    }
+    // There is something to see in every report that is a history.
+    for (report, figures) in [
+        ("recurring", RECURRING.as_slice()),
+        ("one-time", &["count"]),
+        ("failed", &["failed", "recovered", "lost"]),
+        ("statement", &["gross_minor", "fees_minor", "refunds_minor", "disputes_minor", "payouts_minor"]),
+    ] {
+        let (head, rows) = read_csv(&one.told(report, from, &today));
+        for figure in figures {
+            assert!(head.iter().any(|column| column == figure), "{report} has no {figure}: {head:?}");
+            let some = rows.iter().any(|row| row[*figure].parse::<i64>().is_ok_and(|number| number != 0));
+            assert!(some, "{report} has no {figure}: {rows:?}");
+        }
     }
 
     let database = one.after("--database-url");

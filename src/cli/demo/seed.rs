@@ -18,7 +18,7 @@ use crate::domain::campaign::{Campaign, DEFAULT};
 use crate::domain::event::is_handled;
 use crate::domain::money::{Currency, Money};
 use crate::domain::new_pledge::NewPledge;
-use crate::gateway::decode;
+use crate::gateway::{Gateway, decode};
 use crate::id::Random;
 use crate::sandbox::{Card, Person, Sandbox, SentEvent};
 use crate::service::ingest::new_event;
@@ -34,6 +34,9 @@ const BY_WEBHOOKS: i64 = 30 * DAY;
 const AT_ONCE: i64 = 30 * DAY;
 /// How many webhooks of these days are under way.
 const AT_A_TIME: usize = 16;
+
+/// How long a pause is.
+const PAUSE: i64 = 60 * DAY;
 
 /// When the story begins, for one that is at its end at `now`: at midnight.
 pub(super) fn begins_at(now: i64) -> i64 {
@@ -196,7 +199,7 @@ impl Story {
     async fn happen(&mut self, event: Event, pledges: &Pledges) -> Result<(), CliError> {
         match event {
             Event::Gift(chapter) => self.give(*chapter, pledges).await?,
-            Event::Turn(session, turn) => self.turn(&session, &turn),
+            Event::Turn(session, turn) => self.turn(&session, &turn, &pledges.gateway).await?,
             // What the newsroom can no longer do, it does not.
             Event::Decided(dispute, won) => drop(self.sandbox.close_dispute(&dispute, won)),
             Event::PaysOut(on) => self.sandbox.configure(|settings| settings.payouts = on),
@@ -239,23 +242,30 @@ impl Story {
         })
     }
 
-    fn turn(&mut self, session: &str, turn: &Turn) {
-        let Some(session) = self.sandbox.session(session) else { return };
+    async fn turn(&mut self, id: &str, turn: &Turn, gateway: &Gateway) -> Result<(), CliError> {
+        let Some(session) = self.sandbox.session(id) else { return Ok(()) };
         let subscription = session["subscription"].as_str().unwrap_or_default();
+        let (now, key) = (self.clock.now(), format!("demo-{id}"));
         match turn {
             Turn::EndsAtPeriodEnd => self.sandbox.cancel_subscription(subscription, true),
             Turn::Ends => self.sandbox.cancel_subscription(subscription, false),
-            Turn::Pauses => self.sandbox.pause_subscription(subscription),
+            Turn::Pauses => {
+                gateway.pause(subscription, now + PAUSE, &key).await.map_err(|error| failed(&error))?;
+            }
+            Turn::Gives(amount) => {
+                gateway.change_amount(subscription, *amount, &key).await.map_err(|error| failed(&error))?;
+            }
             Turn::CardIs(card) => self.sandbox.set_card(subscription, *card),
             // What the newsroom can no longer do, it does not.
             Turn::Refunded(amount) => drop(self.charge(&session).map(|charge| self.sandbox.refund(&charge, *amount))),
             Turn::Disputed { won } => {
                 let dispute = self.charge(&session).map(|charge| self.sandbox.dispute(&charge, "fraudulent"));
                 if let Some(Ok(dispute)) = dispute {
-                    self.add(self.clock.now() + 30 * DAY, Event::Decided(dispute, *won));
+                    self.add(now + 30 * DAY, Event::Decided(dispute, *won));
                 }
             }
         }
+        Ok(())
     }
 
     /// The charge of a session's first payment.

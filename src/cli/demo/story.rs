@@ -1,6 +1,6 @@
 //! What befell the demo's newsroom: 200 readers of the last eighteen months, in three currencies, the same ones in every
-//! demo. Some give once and come back, some every month or year; cards fail and are mended, some leave, pause, give more,
-//! take back or dispute.
+//! demo. Some give once and come back, some every month or year; cards fail and are mended, some leave, come back, pause,
+//! give more or less, take back or dispute.
 //!
 //! It must not touch the sandbox or the database ([`super::seed`] does). Invariant: all of it follows from the seed and
 //! from the day it begins.
@@ -15,8 +15,10 @@ use crate::sandbox::Card;
 pub(super) const DONORS: usize = 200;
 /// How long it goes back, in days: eighteen months.
 pub(super) const DAYS: i64 = 548;
+/// From one renewal of a monthly gift to the next, on average: within two days of each, over a year.
+const MONTH: i64 = 30 * DAY + 10 * HOUR + 30 * MINUTE;
 /// Another seed would tell of other readers.
-const SEED: u64 = 18;
+const SEED: u64 = 2;
 
 /// Everything that only a season offers.
 pub(super) const WINTER: &str = "winter";
@@ -48,7 +50,10 @@ pub(super) struct Gift {
 pub(super) enum Turn {
     EndsAtPeriodEnd,
     Ends,
+    /// For sixty days.
     Pauses,
+    /// Another amount from the next time on, in minor units.
+    Gives(i64),
     CardIs(Card),
     /// All of it, or a part in minor units.
     Refunded(Option<i64>),
@@ -128,8 +133,8 @@ impl Teller {
     fn donor(&self, donor: usize) -> Vec<Chapter> {
         let (at, currency) = (self.begins(), self.currency());
         match self.0.below(100) {
-            0..=29 => self.monthly(donor, at, currency),
-            30..=49 => self.annual(donor, at, currency),
+            0..=27 => self.monthly(donor, at, currency),
+            28..=45 => self.annual(donor, at, currency),
             _ => self.once(donor, at, currency),
         }
     }
@@ -154,30 +159,40 @@ impl Teller {
         let later = if to_the_end > 80 && self.chance(30) {
             self.days(to_the_end - 40, to_the_end - 2)
         } else {
-            self.days(40, 330)
+            self.days(40, (to_the_end - 2).clamp(41, 330))
         };
         let later = later + 2 * HOUR;
         let turns = match self.0.below(100) {
-            0..=11 => vec![(later, Turn::EndsAtPeriodEnd)],
-            12..=16 => vec![(later, Turn::Ends)],
-            // Declined at the next renewal, and mended after two attempts.
-            17..=28 => vec![(later, Turn::CardIs(Card::Declined)), (later + 36 * DAY, Turn::CardIs(Card::Works))],
-            29..=36 => vec![(later, Turn::CardIs(Card::InsufficientFunds))],
-            37..=44 => vec![(later, Turn::Pauses)],
-            45..=54 => return Self::upgraded(donor, at, gift, later),
-            55..=57 => vec![(6 * DAY, Turn::Refunded(None))],
+            0..=13 => vec![(later, Turn::EndsAtPeriodEnd)],
+            14..=16 => vec![(later, Turn::Ends)],
+            // Declined at a renewal, and mended before Stripe tries for the last time.
+            17..=28 => {
+                let renews = (later / MONTH).max(1) * MONTH;
+                vec![(renews - 4 * DAY, Turn::CardIs(Card::Declined)), (renews + 4 * DAY, Turn::CardIs(Card::Works))]
+            }
+            // Never mended; mostly so long ago that the money counts as lost.
+            29..=40 => {
+                let since = later.min((to_the_end - 80) * DAY).max(20 * DAY);
+                vec![(since, Turn::CardIs(Card::InsufficientFunds))]
+            }
+            41..=48 => vec![(later, Turn::Pauses)],
+            49..=56 => vec![(later, Turn::Gives(gift.amount_minor * 2))],
+            57..=59 => vec![(later, Turn::Gives((gift.amount_minor / 2).max(200)))],
+            60..=64 => return Self::back(donor, at, gift, later),
+            65..=67 => vec![(6 * DAY, Turn::Refunded(None))],
             _ => Vec::new(),
         };
         vec![Chapter { donor, at, gift, turns }]
     }
 
-    /// Gives twice as much from then on.
-    fn upgraded(donor: usize, at: i64, gift: Gift, later: i64) -> Vec<Chapter> {
-        let more = Gift { amount_minor: gift.amount_minor * 2, declined_before: false, ..gift.clone() };
-        let more = Gift { campaign: if in_season(at + later) { WINTER } else { DEFAULT }, ..more };
+    /// Asks for an end, and begins anew two weeks after it at the least.
+    fn back(donor: usize, at: i64, gift: Gift, later: i64) -> Vec<Chapter> {
+        let again_at = at + later + 45 * DAY;
+        let campaign = if in_season(again_at) { WINTER } else { DEFAULT };
+        let again = Gift { campaign, declined_before: false, ..gift.clone() };
         vec![
             Chapter { donor, at, gift, turns: vec![(later, Turn::EndsAtPeriodEnd)] },
-            Chapter { donor, at: at + later + HOUR, gift: more, turns: Vec::new() },
+            Chapter { donor, at: again_at, gift: again, turns: Vec::new() },
         ]
     }
 
@@ -238,6 +253,7 @@ mod tests {
         assert!(happens(|turn| matches!(turn, Turn::Ends)));
         assert!(happens(|turn| matches!(turn, Turn::EndsAtPeriodEnd)));
         assert!(happens(|turn| matches!(turn, Turn::Pauses)));
+        assert!(happens(|turn| matches!(turn, Turn::Gives(_))));
         assert!(happens(|turn| matches!(turn, Turn::CardIs(Card::Works))));
         assert!(happens(|turn| matches!(turn, Turn::CardIs(Card::InsufficientFunds))));
         assert!(happens(|turn| matches!(turn, Turn::Refunded(Some(_)))));
