@@ -15,7 +15,7 @@ use std::sync::{Mutex, PoisonError};
 
 use hkdf::Hkdf;
 use hmac::{Hmac, KeyInit as _, Mac};
-use mainstay_cipher::{Cipher, KEY, NONCE, Refused, unwrap, wrap};
+use mainstay_cipher::{Cipher, KEY, NONCE, Refused, unwrap_key, wrap_key};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use x25519_dalek::{PublicKey, StaticSecret};
@@ -90,7 +90,7 @@ impl Sealer {
         let ephemeral_public = PublicKey::from(&ephemeral);
         // Used once, as it must be: it follows from a key pair made for this data key alone.
         let wrapping = wrapping_key(&ephemeral.diffie_hellman(&self.key), &ephemeral_public, &self.key)?;
-        let sealed = wrap(&wrapping, &data_key)?;
+        let sealed = wrap_key(&wrapping, &data_key)?;
         let mut header = Vec::with_capacity(HEADER - NONCE);
         header.push(VERSION);
         header.extend(self.id);
@@ -175,7 +175,7 @@ impl Opener {
         let ephemeral: [u8; 32] = ephemeral.try_into().map_err(|_| VaultError::Damaged)?;
         let ephemeral = PublicKey::from(ephemeral);
         let wrapping = wrapping_key(&secret.diffie_hellman(&ephemeral), &ephemeral, &PublicKey::from(secret))?;
-        let key = Zeroizing::new(unwrap(&wrapping, wrapped)?);
+        let key = Zeroizing::new(unwrap_key(&wrapping, wrapped)?);
         let cipher = Cipher::new(key.as_slice().try_into().map_err(|_| VaultError::Damaged)?);
         if opened.len() >= REMEMBERED_KEYS {
             opened.clear();

@@ -48,7 +48,7 @@ impl Cipher {
 ///
 /// # Errors
 /// Never in practice: keys are short.
-pub fn wrap(wrapping: &[u8; KEY], key: &[u8; KEY]) -> Result<Vec<u8>, Refused> {
+pub fn wrap_key(wrapping: &[u8; KEY], key: &[u8; KEY]) -> Result<Vec<u8>, Refused> {
     ChaCha20Poly1305::new(wrapping.into()).encrypt(&[0; 12].into(), key.as_slice()).map_err(|_| Refused)
 }
 
@@ -56,6 +56,6 @@ pub fn wrap(wrapping: &[u8; KEY], key: &[u8; KEY]) -> Result<Vec<u8>, Refused> {
 ///
 /// # Errors
 /// When it was not, or not under this key.
-pub fn unwrap(wrapping: &[u8; KEY], wrapped: &[u8]) -> Result<Vec<u8>, Refused> {
+pub fn unwrap_key(wrapping: &[u8; KEY], wrapped: &[u8]) -> Result<Vec<u8>, Refused> {
     ChaCha20Poly1305::new(wrapping.into()).decrypt(&[0; 12].into(), wrapped).map_err(|_| Refused)
 }
