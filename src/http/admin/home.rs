@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use axum::extract::State;
-use axum::response::Response;
+use axum::http::StatusCode;
+use axum::response::{Redirect, Response};
 use jiff::ToSpan as _;
 use jiff::civil::Date;
 use minijinja::{Value, context};
@@ -32,6 +33,16 @@ struct UpToToday {
     /// Of `now`, what is given once; how often.
     once: i64,
     once_count: i64,
+}
+
+/// As some write the address.
+pub async fn without_slash() -> Redirect {
+    Redirect::permanent("/admin")
+}
+
+/// Whatever else somebody may look for: in words, and with the way on, for they are people.
+pub async fn nowhere() -> ApiError {
+    ApiError::of_status(StatusCode::NOT_FOUND)
 }
 
 pub async fn show(State(admin): State<Admin>, view: View) -> Result<Response, ApiError> {

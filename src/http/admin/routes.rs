@@ -47,6 +47,8 @@ pub(super) fn all() -> Vec<Route> {
     use Role::{Admin, Finance, Viewer};
     vec![
         get("/admin", Needs(Viewer), home::show),
+        get("/admin/", Nobody, home::without_slash),
+        get("/admin/{*nowhere}", Needs(Viewer), home::nowhere),
         get("/admin/sign-in", Nobody, sign_in::show),
         post("/admin/sign-in", Nobody, sign_in::submit),
         post("/admin/sign-out", Person, sign_in::sign_out),

@@ -90,7 +90,7 @@ impl People {
     async fn tries(&self, caller: Caller, method: &str, path: &str, by_cookie: bool) -> Answer {
         let app = &self.app;
         let path = path.replace("{id}", "adm_00000000000000000000000000000000").replace("{token}", "none");
-        let path = path.replace("{name}", "revenue").replace("{slug}", "default");
+        let path = path.replace("{name}", "revenue").replace("{slug}", "default").replace("{*nowhere}", "nowhere");
         let id = self.ids.iter().find(|(who, _)| *who == caller).map(|(_, id)| id.as_str());
         match (caller, id) {
             (Caller::Program, _) => answer(app.asks(method, &path, None).bearer_auth(&self.token)).await,
