@@ -245,6 +245,23 @@ mod tests {
     }
 
     #[test]
+    fn no_line_is_drawn_across_what_is_not_known() {
+        let places: Vec<String> = (1..=6).map(|month| month.to_string()).collect();
+        let line = |points: [Option<i64>; 6]| Line { name: "n".to_owned(), points: points.to_vec() };
+        let whole = line([Some(1); 6]);
+        let torn = line([Some(1), Some(2), None, Some(3), None, Some(4)]);
+        let svg = lines(&WORDS, &places, [&whole, &torn], |amount| amount.to_string());
+        let runs: Vec<usize> = svg.split("<polyline").skip(1).map(commas).collect();
+        assert_eq!(runs, [2, 6], "two points hang together, one stands alone: {svg}");
+        assert_eq!(svg.matches("<rect").count(), 4 + 1, "each is marked, and so is the legend");
+    }
+
+    /// Points of a line: each has one comma.
+    fn commas(run: &str) -> usize {
+        run.split("/>").next().unwrap_or_default().matches(',').count()
+    }
+
+    #[test]
     fn places_are_named_as_far_as_they_fit_and_what_is_below_zero_is_drawn() {
         let named = |places: &[String]| {
             let line = |worth| Line { name: "n".to_owned(), points: places.iter().map(|_| Some(worth)).collect() };
