@@ -44,11 +44,12 @@ struct Confined {
     in_tests_of_sandbox: bool,
 }
 
-const CONFINED: [Confined; 4] = [
+const CONFINED: [Confined; 5] = [
     Confined { name: "sqlx", places: &["store"], in_tests_of_sandbox: false },
     Confined { name: "stripe", places: &["gateway"], in_tests_of_sandbox: true },
     Confined { name: "axum", places: &["http", "sandbox", "app"], in_tests_of_sandbox: false },
     Confined { name: "lettre", places: &["mail"], in_tests_of_sandbox: false },
+    Confined { name: "mainstay_cipher", places: &["vault"], in_tests_of_sandbox: false },
 ];
 
 /// The layer that a file of `src/` belongs to: its folder there, or its name. `None` for the map of them all.
@@ -139,8 +140,9 @@ fn name_at(code: &str, start: usize) -> Option<(usize, &str)> {
 
 /// Each confined crate is named in its own layer only.
 pub fn crates(source: &Source) -> Vec<Finding> {
-    static NAMED: LazyLock<Regex> =
-        LazyLock::new(|| Regex::new(r"(?:^|[^\w:])((sqlx|stripe|axum|lettre)(?:_[a-z_]+)?)::").expect("valid"));
+    static NAMED: LazyLock<Regex> = LazyLock::new(|| {
+        Regex::new(r"(?:^|[^\w:])((sqlx|stripe|axum|lettre|mainstay_cipher)(?:_[a-z_]+)?)::").expect("valid")
+    });
     let Some(layer) = layer(&source.path).filter(|_| source.is_rust()) else { return Vec::new() };
     let tests = source.test_lines();
     let mut findings = Vec::new();
@@ -214,6 +216,8 @@ mod tests {
         assert_eq!(broken(crates, "src/worker/sweep.rs", "use stripe_shared::Event;"), [1]);
         assert_eq!(broken(crates, "src/worker/mod.rs", "use axum::Router;"), [1]);
         assert_eq!(broken(crates, "src/service/mod.rs", "use lettre::Message;"), [1]);
+        assert_eq!(broken(crates, "src/store/db.rs", "use mainstay_cipher::Cipher;"), [1]);
+        assert!(broken(crates, "src/vault/admin_key.rs", "use mainstay_cipher::Cipher;").is_empty());
         assert!(broken(crates, "src/store/db.rs", "use sqlx::PgPool;").is_empty());
         assert!(broken(crates, "src/http/router.rs", "use axum::Router; // no sqlx::Pool here").is_empty());
     }
